@@ -1,0 +1,44 @@
+"""Any packet, byte by byte: a table made by the decoder itself.
+
+`explain` runs the decoder with a reader that remembers what it pulled, so the table cannot
+disagree with the code. A packet that the decoder refuses is explained up to the fault.
+"""
+
+from __future__ import annotations
+
+from mqttsec.errors import ProtocolError
+from mqttsec.packets.codec import decode_with
+from mqttsec.packets.packets import MQTT_5
+from mqttsec.packets.wire import FieldRow, RecordingReader
+
+
+def explain(frame: bytes, protocol: int = MQTT_5) -> tuple[FieldRow, ...]:
+    """The fields of one packet in the order of their bytes.
+
+    Rows of length 0 are parts (flags) of the byte above them. Where the packet is malformed, the
+    last row is named `fault` and covers the bytes that were not read.
+    """
+    reader = RecordingReader(frame)
+    try:
+        decode_with(reader, protocol)
+    except ProtocolError as error:
+        start = min(reader.position, len(frame))
+        rest = frame[start:]
+        reader.rows.append(FieldRow("fault", start, len(rest), rest.hex(" "), str(error)))
+    return tuple(reader.rows)
+
+
+def explain_text(frame: bytes, protocol: int = MQTT_5, width: int = 100) -> str:
+    """`explain` as a fixed-width text table: offset, bytes, field, value, meaning."""
+    rows = explain(frame, protocol)
+    name_width = max(len(row.name) for row in rows) + 2
+    lines = [f"{'offset':>6}  {'bytes':<14}{'field':<{name_width}}value"]
+    for row in rows:
+        offset = str(row.offset) if row.length else ""
+        raw = frame[row.offset : row.offset + min(row.length, 4)].hex(" ")
+        raw += ".." if row.length > 4 else ""
+        name = row.name if row.length else f"  {row.name}"
+        value = f"{row.value}  ({row.meaning})" if row.meaning else row.value
+        line = f"{offset:>6}  {raw:<14}{name:<{name_width}}{value}"
+        lines.append(line if len(line) <= width else line[: width - 2] + "..")
+    return "\n".join(lines)
