@@ -1,0 +1,76 @@
+# Two commands on a fresh machine with only Python (3.10-3.13) and make:
+#
+#   make labs     sets up everything in .venv/ and opens JupyterLab on labs/
+#   make test     sets up everything, Debian's mosquitto, tshark and chromium too, and runs all tests
+#
+# Options: make labs PORT=9000 BROWSER=no      make test PYTHON=python3.12
+
+PYTHON ?=
+PORT ?=
+BROWSER ?= yes
+
+VENV := .venv
+RUN := $(VENV)/bin/python
+PYTEST := $(RUN) -m pytest -q
+NBVAL := $(PYTEST) --nbval --nbval-current-env --nbval-cell-timeout=120 --timeout=300
+
+.DEFAULT_GOAL := help
+.PHONY: help labs test setup peers lint unit interop check-notebooks browser notebooks docs-check constraints clean
+
+help:
+	@sed -n 's/^# \{0,1\}//p' Makefile | sed -n '1,6p'
+	@echo "Parts of make test: lint unit interop check-notebooks browser"
+	@echo "For authors: notebooks (write both editions of every lab), constraints, docs-check, clean"
+
+# -- the two commands -----------------------------------------------------------------------------
+
+labs: setup
+	$(VENV)/bin/mqttsec labs $(if $(PORT),--port $(PORT)) $(if $(filter no,$(BROWSER)),--no-browser)
+
+# One after the other, also under make -j: the tests measure time, and two cores are all there is.
+test: setup peers
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory unit
+	@$(MAKE) --no-print-directory interop
+	@$(MAKE) --no-print-directory check-notebooks
+	@$(MAKE) --no-print-directory browser
+	@echo "make test: all green"
+
+# -- what they are made of ------------------------------------------------------------------------
+
+setup: $(VENV)/ready
+
+$(VENV)/ready: pyproject.toml constraints.txt tools/setup_venv.sh
+	PYTHON="$(PYTHON)" sh tools/setup_venv.sh $(VENV)
+	@touch $@
+
+peers:
+	@sh tools/install_peers.sh
+
+lint: setup
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+
+unit: setup
+	$(PYTEST) -m "not interop and not browser" tests
+
+interop: setup
+	$(PYTEST) -m "interop and not browser" tests
+
+check-notebooks: setup
+	$(NBVAL) labs
+
+browser: setup
+	$(PYTEST) -m browser tests
+
+notebooks: setup
+	$(RUN) -m tools.editions
+
+docs-check: setup
+	$(PYTEST) tests/test_project.py
+
+constraints: setup
+	$(RUN) tools/pin.py python3.10 python3.11 python3.12 python3.13
+
+clean:
+	rm -rf $(VENV) build dist out labs/out .pytest_cache .mypy_cache .ruff_cache .hypothesis
