@@ -118,10 +118,15 @@ async def _execute(notebook: Any, room: Path, limits: Limits) -> str:
         store_widget_state=False,
         resources={"metadata": {"path": str(room)}},
     )
+    run = asyncio.ensure_future(client.async_execute())
     try:
-        await asyncio.wait_for(client.async_execute(), limits.total_seconds)
-    except asyncio.TimeoutError:
-        return f"stopped after {limits.total_seconds:g} s, the limit for a notebook"
+        # Not wait_for: a client that is cancelled says that its kernel died.
+        done, _ = await asyncio.wait({run}, timeout=limits.total_seconds)
+        if not done:
+            run.cancel()
+            await asyncio.gather(run, return_exceptions=True)
+            return f"stopped after {limits.total_seconds:g} s, the limit for a notebook"
+        run.result()
     except DeadKernelError:
         return "the kernel died (out of memory, or ended by the notebook)"
     finally:
