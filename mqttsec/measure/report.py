@@ -57,7 +57,7 @@ def ratios(rows: Sequence[Row]) -> str:
         direction = "more is better" if regime == SATURATED else "less is better"
         column = "deliveries_per_s" if regime == SATURATED else "median_us"
         measure = "deliveries/s" if regime == SATURATED else "median delay"
-        lines += ["", f"{regime}: {measure}, {direction}"]
+        heading = len(lines)
         for cell in _cells(rows):
             for of, to in ((OURS, MOSQUITTO), (OURS, AMQTT), (OURS_ACL, OURS)):
                 if of == OURS_ACL and regime != SATURATED:
@@ -77,6 +77,8 @@ def ratios(rows: Sequence[Row]) -> str:
                     bound = f"{'>=' if aim.at_least else '<='} {aim.bound}"
                     text += f"  aim {bound}: {'met' if good else 'NOT MET'}"
                 lines.append(text)
+        if len(lines) > heading:
+            lines[heading:heading] = ["", f"{regime}: {measure}, {direction}"]
     lines += ["", f"{met} of {judged} aims met" if judged else
               "no aim could be judged: they compare mqttsec with mosquitto at 1, 10 and 200 subscribers"]
     return "\n".join(lines)
