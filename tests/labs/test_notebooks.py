@@ -1,0 +1,76 @@
+"""The committed notebooks: complete, as the style wants them, and what their sources make today.
+
+That every cell still shows what it showed is tested by nbval (`make check-notebooks`).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tools.editions import LABS, ROOT, Edition, editions, make
+from tools.notebook_lint import complaints
+
+EDITIONS = list(editions())
+NOTEBOOKS = sorted(
+    path.relative_to(LABS).as_posix()
+    for path in LABS.rglob("*.ipynb")
+    if ".ipynb_checkpoints" not in path.parts and "out" not in path.parts
+)
+
+
+def test_there_are_notebooks_and_each_has_a_source() -> None:
+    assert NOTEBOOKS == sorted(edition.target.relative_to(LABS).as_posix() for edition in EDITIONS)
+    assert "index.ipynb" in NOTEBOOKS
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_lint(name: str) -> None:
+    assert complaints(LABS / name) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("edition", EDITIONS, ids=lambda edition: edition.target.relative_to(LABS).as_posix())
+def test_making_it_again_gives_the_same_bytes(edition: Edition) -> None:
+    committed = edition.target.read_text(encoding="utf-8")
+    assert make(edition) == committed, "run `make notebooks` and look at what changed"
+
+
+def test_nbval_collects_every_notebook() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "--collect-only", "-q", "--nbval", "--nbval-current-env", str(LABS)],
+        cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
+    )
+    collected = {line.split("::")[0] for line in done.stdout.splitlines() if "::" in line}
+    assert collected == {f"labs/{name}" for name in NOTEBOOKS}, done.stdout + done.stderr
+
+
+def test_the_index_links_every_lab_and_nothing_that_is_not_there() -> None:
+    index = json.loads((LABS / "index.ipynb").read_text(encoding="utf-8"))
+    text = "\n".join("".join(cell["source"]) for cell in index["cells"])
+    linked = {link for link in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in link}
+    assert [link for link in sorted(linked) if not (LABS / link).exists()] == []
+    assert {name for name in NOTEBOOKS if re.match(r"\d", name)} <= linked
+
+
+def test_relative_links_of_the_labs_lead_somewhere() -> None:
+    dead = []
+    for name in NOTEBOOKS:
+        for cell in json.loads((LABS / name).read_text(encoding="utf-8"))["cells"]:
+            text = "".join(cell["source"]) if cell["cell_type"] == "markdown" else ""
+            for link in re.findall(r"\]\(([^)#\s]+)", text):
+                if "://" not in link and not ((LABS / name).parent / link).exists():
+                    dead.append(f"{name}: {link}")
+    assert dead == []
+
+
+def test_make_runs_nbval_strictly_on_the_whole_folder() -> None:
+    makefile = (Path(ROOT) / "Makefile").read_text()
+    assert "--nbval --nbval-current-env --nbval-cell-timeout=120" in makefile
+    assert "--nbval-lax" not in makefile
+    assert re.search(r"^\t\$\(NBVAL\) labs$", makefile, re.MULTILINE), "no file is left out"

@@ -1,0 +1,1 @@
+"""Tools of the authors: notebooks from their sources, the lint for them, pinned versions."""
