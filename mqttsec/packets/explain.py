@@ -15,14 +15,17 @@ from mqttsec.packets.wire import FieldRow, RecordingReader
 def explain(frame: bytes, protocol: int = MQTT_5) -> tuple[FieldRow, ...]:
     """The fields of one packet in the order of their bytes.
 
-    Rows of length 0 are parts (flags) of the byte above them. Where the packet is malformed, the
-    last row is named `fault` and covers the bytes that were not read.
+    Rows of length 0 are parts (flags) of the byte above them; all other rows together cover every
+    byte once. Where the packet is refused, the last row is named `fault`: it covers the bytes that
+    make no field, and its meaning says what is wrong (its length is 0 where every byte made sense
+    for itself).
     """
     reader = RecordingReader(frame)
     try:
         decode_with(reader, protocol)
     except ProtocolError as error:
-        start = min(reader.position, len(frame))
+        # A pull that failed half-way may have moved the reader, so the rows say how far it came.
+        start = max((row.offset + row.length for row in reader.rows if row.length), default=0)
         rest = frame[start:]
         reader.rows.append(FieldRow("fault", start, len(rest), rest.hex(" "), str(error)))
     return tuple(reader.rows)

@@ -7,7 +7,7 @@ is left at its default there. The codec turns them into bytes and back.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar, Union
+from typing import ClassVar
 
 from mqttsec.packets.properties import NO_PROPERTIES, Properties
 from mqttsec.packets.reason_codes import PacketType
@@ -260,8 +260,9 @@ class Auth:
     """AUTH Properties: the Authentication Method, and mostly Authentication Data."""
 
 
-Packet = Union[
-    Connect, Connack, Publish, Puback, Pubrec, Pubrel, Pubcomp, Subscribe, Suback, Unsubscribe, Unsuback,
-    Pingreq, Pingresp, Disconnect, Auth,
-]
+Packet = (
+    Connect | Connack | Publish | Puback | Pubrec | Pubrel | Pubcomp
+    | Subscribe | Suback | Unsubscribe | Unsuback
+    | Pingreq | Pingresp | Disconnect | Auth
+)
 """Any MQTT Control Packet."""

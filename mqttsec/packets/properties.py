@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from mqttsec.errors import MalformedPacketError, ProtocolError
@@ -16,9 +17,12 @@ from mqttsec.packets.wire import (
     MAX_VARIABLE_BYTE_INTEGER,
     Reader,
     push_binary_data,
+    push_byte,
     push_four_byte_integer,
     push_two_byte_integer,
     push_utf8_string,
+    push_utf8_string_pair,
+    push_variable_byte_integer,
     variable_byte_integer,
 )
 
@@ -55,11 +59,11 @@ class PropertyId(enum.IntEnum):
     SHARED_SUBSCRIPTION_AVAILABLE = 0x2A
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Properties:
     """The properties of one packet; what is `None` or empty is absent.
 
-    The attributes bear the names of the standard (2.2.2.2).
+    The attributes bear the names of the standard (2.2.2.2); `repr` shows only what is there.
     """
 
     payload_format_indicator: int | None = None
@@ -122,6 +126,12 @@ class Properties:
         values = ((row.attribute, getattr(self, row.attribute)) for row in PROPERTY_TABLE.values())
         return tuple((name, value) for name, value in values if value is not None and value != ())
 
+    def __repr__(self) -> str:
+        # Authentication Data may be a proof of a password, so it is not shown, as Password is not.
+        shown = ("authentication_data=..." if name == "authentication_data" else f"{name}={value!r}"
+                 for name, value in self.present())
+        return f"Properties({', '.join(shown)})"
+
 
 NO_PROPERTIES = Properties()
 """Shared empty properties."""
@@ -153,175 +163,190 @@ class PropertyRow:
     identifier: PropertyId
     """Property identifier."""
     kind: str
-    """`byte`, `two`, `four`, `variable`, `text`, `binary` or `pair`: the data type (1.5)."""
+    """The data type (1.5), by the name of the `Reader` method that pulls it."""
     where: frozenset[Where]
     """The packets that may carry it."""
-    smallest: int = 0
-    """Smallest value of a number; the standard makes less a Protocol Error."""
-    largest: int = 0xFFFF_FFFF
-    """Largest value of a number; the standard makes more a Protocol Error."""
+    smallest: int | None = None
+    """Smallest value of a number, where the standard sets one; less is a Protocol Error."""
+    largest: int | None = None
+    """Largest value of a number, where the standard sets one; more is a Protocol Error."""
     refusal: int = 0x82
     """Reason Code for a number outside the two bounds."""
 
-    @property
+    @cached_property
     def attribute(self) -> str:
         """Name of the attribute of `Properties`."""
         return self.identifier.name.lower()
 
-    @property
+    @cached_property
     def title(self) -> str:
         """Name as the standard writes it."""
-        return self.identifier.name.replace("_", " ").title()
+        return self.identifier.name.replace("_", " ").title().replace("Qos", "QoS")
 
-    @property
+    @cached_property
     def repeatable(self) -> bool:
         """True for the two properties that may stand more than once."""
         return self.identifier in (PropertyId.USER_PROPERTY, PropertyId.SUBSCRIPTION_IDENTIFIER)
 
+    def check(self, value: int) -> None:
+        """Raise `ProtocolError` for a number outside the bounds."""
+        if (self.smallest is not None and value < self.smallest) or (
+                self.largest is not None and value > self.largest):
+            raise ProtocolError(f"{self.title} may not be {value}", self.refusal)
 
-def _row(identifier: PropertyId, kind: str, *where: Where, smallest: int = 0, largest: int = 0xFFFF_FFFF,
-         refusal: int = 0x82) -> tuple[int, PropertyRow]:
+    @cached_property
+    def bounded(self) -> bool:
+        """True where `check` has anything to check."""
+        return self.smallest is not None or self.largest is not None
+
+
+def _row(identifier: PropertyId, kind: str, *where: Where, smallest: int | None = None,
+         largest: int | None = None, refusal: int = 0x82) -> tuple[int, PropertyRow]:
     return int(identifier), PropertyRow(identifier, kind, frozenset(where), smallest, largest, refusal)
 
 
+_BYTE, _TWO, _FOUR = "byte", "two_byte_integer", "four_byte_integer"
+_VARIABLE, _BINARY, _TEXT, _PAIR = "variable_byte_integer", "binary_data", "utf8_string", "utf8_string_pair"
 _MESSAGE = (Where.PUBLISH, Where.WILL)
 _ANSWERS = (Where.CONNACK, Where.PUBACK, Where.PUBREC, Where.PUBREL, Where.PUBCOMP, Where.SUBACK,
             Where.UNSUBACK, Where.DISCONNECT, Where.AUTH)
 _I = PropertyId
 
 PROPERTY_TABLE: dict[int, PropertyRow] = dict((
-    _row(_I.PAYLOAD_FORMAT_INDICATOR, "byte", *_MESSAGE, largest=1),
-    _row(_I.MESSAGE_EXPIRY_INTERVAL, "four", *_MESSAGE),
-    _row(_I.CONTENT_TYPE, "text", *_MESSAGE),
-    _row(_I.RESPONSE_TOPIC, "text", *_MESSAGE),
-    _row(_I.CORRELATION_DATA, "binary", *_MESSAGE),
-    _row(_I.SUBSCRIPTION_IDENTIFIER, "variable", Where.PUBLISH, Where.SUBSCRIBE, smallest=1,
+    _row(_I.PAYLOAD_FORMAT_INDICATOR, _BYTE, *_MESSAGE, largest=1),
+    _row(_I.MESSAGE_EXPIRY_INTERVAL, _FOUR, *_MESSAGE),
+    _row(_I.CONTENT_TYPE, _TEXT, *_MESSAGE),
+    _row(_I.RESPONSE_TOPIC, _TEXT, *_MESSAGE),
+    _row(_I.CORRELATION_DATA, _BINARY, *_MESSAGE),
+    _row(_I.SUBSCRIPTION_IDENTIFIER, _VARIABLE, Where.PUBLISH, Where.SUBSCRIBE, smallest=1,
          largest=MAX_VARIABLE_BYTE_INTEGER),
-    _row(_I.SESSION_EXPIRY_INTERVAL, "four", Where.CONNECT, Where.CONNACK, Where.DISCONNECT),
-    _row(_I.ASSIGNED_CLIENT_IDENTIFIER, "text", Where.CONNACK),
-    _row(_I.SERVER_KEEP_ALIVE, "two", Where.CONNACK),
-    _row(_I.AUTHENTICATION_METHOD, "text", Where.CONNECT, Where.CONNACK, Where.AUTH),
-    _row(_I.AUTHENTICATION_DATA, "binary", Where.CONNECT, Where.CONNACK, Where.AUTH),
-    _row(_I.REQUEST_PROBLEM_INFORMATION, "byte", Where.CONNECT, largest=1),
-    _row(_I.WILL_DELAY_INTERVAL, "four", Where.WILL),
-    _row(_I.REQUEST_RESPONSE_INFORMATION, "byte", Where.CONNECT, largest=1),
-    _row(_I.RESPONSE_INFORMATION, "text", Where.CONNACK),
-    _row(_I.SERVER_REFERENCE, "text", Where.CONNACK, Where.DISCONNECT),
-    _row(_I.REASON_STRING, "text", *_ANSWERS),
-    _row(_I.RECEIVE_MAXIMUM, "two", Where.CONNECT, Where.CONNACK, smallest=1),
-    _row(_I.TOPIC_ALIAS_MAXIMUM, "two", Where.CONNECT, Where.CONNACK),
-    # 3.3.2.3.4: a Topic Alias of 0 is not permitted; 0x94 is the code made for it.
-    _row(_I.TOPIC_ALIAS, "two", Where.PUBLISH, smallest=1, refusal=0x94),
-    _row(_I.MAXIMUM_QOS, "byte", Where.CONNACK, largest=1),
-    _row(_I.RETAIN_AVAILABLE, "byte", Where.CONNACK, largest=1),
-    _row(_I.USER_PROPERTY, "pair", *Where),
-    _row(_I.MAXIMUM_PACKET_SIZE, "four", Where.CONNECT, Where.CONNACK, smallest=1),
-    _row(_I.WILDCARD_SUBSCRIPTION_AVAILABLE, "byte", Where.CONNACK, largest=1),
-    _row(_I.SUBSCRIPTION_IDENTIFIER_AVAILABLE, "byte", Where.CONNACK, largest=1),
-    _row(_I.SHARED_SUBSCRIPTION_AVAILABLE, "byte", Where.CONNACK, largest=1),
+    _row(_I.SESSION_EXPIRY_INTERVAL, _FOUR, Where.CONNECT, Where.CONNACK, Where.DISCONNECT),
+    _row(_I.ASSIGNED_CLIENT_IDENTIFIER, _TEXT, Where.CONNACK),
+    _row(_I.SERVER_KEEP_ALIVE, _TWO, Where.CONNACK),
+    _row(_I.AUTHENTICATION_METHOD, _TEXT, Where.CONNECT, Where.CONNACK, Where.AUTH),
+    _row(_I.AUTHENTICATION_DATA, _BINARY, Where.CONNECT, Where.CONNACK, Where.AUTH),
+    _row(_I.REQUEST_PROBLEM_INFORMATION, _BYTE, Where.CONNECT, largest=1),
+    _row(_I.WILL_DELAY_INTERVAL, _FOUR, Where.WILL),
+    _row(_I.REQUEST_RESPONSE_INFORMATION, _BYTE, Where.CONNECT, largest=1),
+    _row(_I.RESPONSE_INFORMATION, _TEXT, Where.CONNACK),
+    _row(_I.SERVER_REFERENCE, _TEXT, Where.CONNACK, Where.DISCONNECT),
+    _row(_I.REASON_STRING, _TEXT, *_ANSWERS),
+    _row(_I.RECEIVE_MAXIMUM, _TWO, Where.CONNECT, Where.CONNACK, smallest=1),
+    _row(_I.TOPIC_ALIAS_MAXIMUM, _TWO, Where.CONNECT, Where.CONNACK),
+    # [MQTT-3.3.2-8] "A sender MUST NOT send a PUBLISH packet containing a Topic Alias which has the value
+    # 0"; 0x94 is the Reason Code made for it.
+    _row(_I.TOPIC_ALIAS, _TWO, Where.PUBLISH, smallest=1, refusal=0x94),
+    _row(_I.MAXIMUM_QOS, _BYTE, Where.CONNACK, largest=1),
+    _row(_I.RETAIN_AVAILABLE, _BYTE, Where.CONNACK, largest=1),
+    _row(_I.USER_PROPERTY, _PAIR, *Where),
+    _row(_I.MAXIMUM_PACKET_SIZE, _FOUR, Where.CONNECT, Where.CONNACK, smallest=1),
+    _row(_I.WILDCARD_SUBSCRIPTION_AVAILABLE, _BYTE, Where.CONNACK, largest=1),
+    _row(_I.SUBSCRIPTION_IDENTIFIER_AVAILABLE, _BYTE, Where.CONNACK, largest=1),
+    _row(_I.SHARED_SUBSCRIPTION_AVAILABLE, _BYTE, Where.CONNACK, largest=1),
 ))
 """Table 2-4, by identifier."""
 
 _IDENTIFIER_NAMES = {number: row.title for number, row in PROPERTY_TABLE.items()}
 
-_PULL: dict[str, Callable[[Reader, str], Any]] = {
-    "byte": lambda reader, name: reader.byte(name),
-    "two": lambda reader, name: reader.two_byte_integer(name),
-    "four": lambda reader, name: reader.four_byte_integer(name),
-    "variable": lambda reader, name: reader.variable_byte_integer(name),
-    "text": lambda reader, name: reader.utf8_string(name),
-    "binary": lambda reader, name: reader.binary_data(name),
-    "pair": lambda reader, name: (reader.utf8_string(f"{name} name"), reader.utf8_string(f"{name} value")),
+_ROWS_OF: dict[Where, dict[int, PropertyRow]] = {
+    where: {number: row for number, row in PROPERTY_TABLE.items() if where in row.where} for where in Where
 }
+
+_PUSH: dict[str, Callable[[bytearray, Any, str], None]] = {
+    _BYTE: push_byte,
+    _TWO: push_two_byte_integer,
+    _FOUR: push_four_byte_integer,
+    _VARIABLE: push_variable_byte_integer,
+    _TEXT: push_utf8_string,
+    _BINARY: push_binary_data,
+    _PAIR: push_utf8_string_pair,
+}
+
+
+def _found_properties(found: dict[str, Any]) -> Properties:
+    properties = object.__new__(Properties)
+    # A frozen dataclass sets its 27 attributes one by one, which takes longer than all the rest. What is
+    # not found need not be set: the defaults are attributes of the class.
+    properties.__dict__.update(found)
+    return properties
 
 
 def pull_properties(reader: Reader, where: Where) -> Properties:
     """Pull a Property Length and the properties that follow it (2.2.2).
 
-    Raises `MalformedPacketError` for an identifier that does not exist or a length that does not
-    fit, and `ProtocolError` for a property that may not stand here, stands twice or has a value
+    Raises `MalformedPacketError` for an identifier that does not exist or may not stand here, or a
+    length that does not fit, and `ProtocolError` for a property that stands twice or has a value
     outside its bounds.
     """
     length = reader.variable_byte_integer("Property Length")
     if not length:
         return NO_PROPERTIES
     outer = reader.enter(reader.position + length)
+    rows = _ROWS_OF[where]
     found: dict[str, Any] = {}
-    while reader.remaining:
-        # 2.2.2.2: the identifier is a Variable Byte Integer, "though all are currently one byte".
-        number = reader.byte("Property identifier", _IDENTIFIER_NAMES)
-        row = PROPERTY_TABLE.get(number)
+    while reader.position < reader.end:
+        # 2.2.2.2: the identifier is a Variable Byte Integer, but all that exist are below 0x80. So one byte
+        # is enough: from 0x80 on it is no identifier, whatever follows.
+        row = rows.get(number := reader.byte("Property identifier", _IDENTIFIER_NAMES))
         if row is None:
-            # [MQTT-2.2.2.2] an identifier that is not defined is a Malformed Packet.
-            raise MalformedPacketError(f"there is no property with identifier 0x{number:02X}")
-        if where not in row.where:
-            raise ProtocolError(f"{row.title} may not stand in {where.value}")
-        value = _PULL[row.kind](reader, row.title)
-        if isinstance(value, int) and not row.smallest <= value <= row.largest:
-            raise ProtocolError(f"{row.title} may not be {value}", row.refusal)
-        if row.repeatable:
-            # 3.8.2.1.2: in a SUBSCRIBE "it is a Protocol Error to include the Subscription
-            # Identifier more than once".
-            if where is Where.SUBSCRIBE and number == _I.SUBSCRIPTION_IDENTIFIER and row.attribute in found:
-                raise ProtocolError("a SUBSCRIBE holds more than one Subscription Identifier")
-            found.setdefault(row.attribute, []).append(value)
-        elif row.attribute in found:
-            raise ProtocolError(f"{row.title} stands more than once")
+            raise _refused(number, where)
+        value = getattr(reader, row.kind)(row.title)
+        if row.bounded:
+            row.check(value)
+        name = row.attribute
+        if name not in found:
+            found[name] = [value] if row.repeatable else value
+        # 3.8.2.1.2: in a SUBSCRIBE "it is a Protocol Error to include the Subscription Identifier more than
+        # once"; in a PUBLISH there is one for each matching subscription.
+        elif row.repeatable and not (where is Where.SUBSCRIBE and number == _I.SUBSCRIPTION_IDENTIFIER):
+            found[name].append(value)
         else:
-            found[row.attribute] = value
+            raise ProtocolError(f"{row.title} stands more than once")
     reader.leave(outer)
-    for name, value in found.items():
-        if isinstance(value, list):
-            found[name] = tuple(value)
-    return Properties(**found)
+    for name in ("user_property", "subscription_identifier"):
+        if name in found:
+            found[name] = tuple(found[name])
+    return _found_properties(found)
 
 
-def _push_value(out: bytearray, row: PropertyRow, value: Any) -> None:
-    out.append(row.identifier)
-    if row.kind in ("byte", "two", "four", "variable") and not row.smallest <= value <= row.largest:
-        raise ProtocolError(f"{row.title} may not be {value}", row.refusal)
-    match row.kind:
-        case "byte":
-            out.append(value)
-        case "two":
-            push_two_byte_integer(out, value, row.title)
-        case "four":
-            push_four_byte_integer(out, value, row.title)
-        case "variable":
-            out += variable_byte_integer(value, row.title)
-        case "text":
-            push_utf8_string(out, value, row.title)
-        case "binary":
-            push_binary_data(out, value, row.title)
-        case "pair":
-            push_utf8_string(out, value[0], f"{row.title} name")
-            push_utf8_string(out, value[1], f"{row.title} value")
+def _refused(number: int, where: Where) -> MalformedPacketError:
+    # 2.2.2.2: "A Control Packet which contains an Identifier which is not valid for its packet type, or
+    # contains a value not of the specified data type, is a Malformed Packet."
+    if number in PROPERTY_TABLE:
+        return MalformedPacketError(f"{PROPERTY_TABLE[number].title} may not stand in {where.value}")
+    return MalformedPacketError(f"there is no property with identifier 0x{number:02X}")
 
 
 def property_bytes(properties: Properties, where: Where) -> bytes:
     """Encode properties without their Property Length, in the order of identifiers.
 
-    Raises `ProtocolError` where a property may not stand in this packet.
+    Raises `MalformedPacketError` where a property may not stand in this packet or does not fit its
+    data type, `ProtocolError` where a number is outside the standard's bounds.
     """
     if properties is NO_PROPERTIES:
         return b""
     out = bytearray()
-    for row in PROPERTY_TABLE.values():
+    for number, row in PROPERTY_TABLE.items():
         value = getattr(properties, row.attribute)
         if value is None or value == ():
             continue
-        if where not in row.where:
-            raise ProtocolError(f"{row.title} may not stand in {where.value}")
-        if row.repeatable:
-            for item in value:
-                _push_value(out, row, item)
-        else:
-            _push_value(out, row, value)
+        if number not in _ROWS_OF[where]:
+            raise _refused(number, where)
+        if where is Where.SUBSCRIBE and number == _I.SUBSCRIPTION_IDENTIFIER and len(value) > 1:
+            raise ProtocolError(f"{row.title} stands more than once")
+        push = _PUSH[row.kind]
+        for item in value if row.repeatable else (value,):
+            if row.bounded:
+                row.check(item)
+            out.append(number)
+            push(out, item, row.title)
     return bytes(out)
 
 
 def push_properties(out: bytearray, properties: Properties, where: Where) -> None:
     """Append the Property Length and the properties (2.2.2)."""
     raw = property_bytes(properties, where)
+    # [MQTT-2.2.2-1] "If there are no properties, this MUST be indicated by including a Property Length of
+    # zero."
     out += variable_byte_integer(len(raw), "Property Length")
     out += raw

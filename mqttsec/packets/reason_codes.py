@@ -93,7 +93,7 @@ class ConnectReturnCode(enum.IntEnum):
 SUBACK_FAILURE = 0x80
 """The only failure code that a SUBACK of MQTT 3.1.1 knows."""
 
-_RETURN_CODES = {
+_RETURN_CODES: dict[int, ConnectReturnCode] = {
     ReasonCode.SUCCESS: ConnectReturnCode.CONNECTION_ACCEPTED,
     ReasonCode.UNSUPPORTED_PROTOCOL_VERSION: ConnectReturnCode.UNACCEPTABLE_PROTOCOL_VERSION,
     ReasonCode.CLIENT_IDENTIFIER_NOT_VALID: ConnectReturnCode.IDENTIFIER_REJECTED,
@@ -106,16 +106,33 @@ _RETURN_CODES = {
 
 def connect_return_code(reason_code: int) -> int:
     """The Connect Return code of MQTT 3.1.1 that says what `reason_code` says in MQTT 5."""
-    if reason_code not in ReasonCode._value2member_map_:
-        return ConnectReturnCode.SERVER_UNAVAILABLE
-    return _RETURN_CODES.get(ReasonCode(reason_code), ConnectReturnCode.SERVER_UNAVAILABLE)
+    return _RETURN_CODES.get(reason_code, ConnectReturnCode.SERVER_UNAVAILABLE)
 
 
-def reason_name(code: int) -> str:
-    """`0x87 Not authorized`; an unassigned number comes back as the number alone."""
-    if code in ReasonCode._value2member_map_:
-        return f"0x{code:02X} {ReasonCode(code).name.replace('_', ' ').capitalize()}"
-    return f"0x{code:02X}"
+def _spelled(name: str) -> str:
+    return name.replace("_", " ").capitalize().replace("qos", "QoS").replace("Qos", "QoS")
+
+
+_NAMES = {int(code): _spelled(code.name) for code in ReasonCode}
+_OWN_NAMES = {
+    (PacketType.SUBACK, 0x00): "Granted QoS 0",
+    (PacketType.DISCONNECT, 0x00): "Normal disconnection",
+}
+
+
+def reason_name(code: int, packet_type: PacketType | None = None) -> str:
+    """`0x87 Not authorized`; an unassigned number comes back as the number alone.
+
+    0x00 has names of its own in SUBACK and DISCONNECT: say which packet it stands in.
+    """
+    name = _NAMES.get(code, "")
+    if packet_type is not None:
+        name = _OWN_NAMES.get((packet_type, code), name)
+    return f"0x{code:02X} {name}".rstrip()
+
+
+RETURN_CODE_NAMES = {int(code): _spelled(code.name) for code in ConnectReturnCode}
+"""Connect Return codes of MQTT 3.1.1 in words."""
 
 
 ALLOWED_REASON_CODES: dict[PacketType, frozenset[int]] = {
@@ -131,10 +148,29 @@ ALLOWED_REASON_CODES: dict[PacketType, frozenset[int]] = {
         0x00, 0x01, 0x02, 0x80, 0x83, 0x87, 0x8F, 0x91, 0x97, 0x9E, 0xA1, 0xA2,
     }),
     PacketType.UNSUBACK: frozenset({0x00, 0x11, 0x80, 0x83, 0x87, 0x8F, 0x91}),
+    # Table 3-10 leaves 0x8C out, but table 2-6 gives "Bad authentication method" to DISCONNECT as well, and
+    # a re-authentication (4.12.1) has no better word for it. Both tables together:
     PacketType.DISCONNECT: frozenset({
-        0x00, 0x04, 0x80, 0x81, 0x82, 0x83, 0x87, 0x89, 0x8B, 0x8D, 0x8E, 0x8F, 0x90, 0x93, 0x94, 0x95,
+        0x00, 0x04, 0x80, 0x81, 0x82, 0x83, 0x87, 0x89, 0x8B, 0x8C, 0x8D, 0x8E, 0x8F, 0x90, 0x93, 0x94, 0x95,
         0x96, 0x97, 0x98, 0x99, 0x9A, 0x9B, 0x9C, 0x9D, 0x9E, 0x9F, 0xA0, 0xA1, 0xA2,
     }),
     PacketType.AUTH: frozenset({0x00, 0x18, 0x19}),
 }
 """The Reason Codes that each packet may carry (tables of 3.2.2.2, 3.4.2.1, ..., 3.15.2.1)."""
+
+REASONS_OF: dict[PacketType, dict[int, str]] = {
+    packet_type: {code: reason_name(code, packet_type) for code in sorted(codes)}
+    for packet_type, codes in ALLOWED_REASON_CODES.items()
+}
+"""`ALLOWED_REASON_CODES` in words."""
+
+CLIENT_DISCONNECT_CODES = frozenset(
+    {0x00, 0x04, 0x80, 0x81, 0x82, 0x83, 0x90, 0x93, 0x94, 0x95, 0x96, 0x97, 0x98, 0x99}
+)
+"""The Reason Codes with which a Client may disconnect (3.14.2.1, column "Sent by")."""
+SERVER_DISCONNECT_CODES = ALLOWED_REASON_CODES[PacketType.DISCONNECT] - {0x04}
+"""The Reason Codes with which a Server may disconnect: all but "with Will Message"."""
+CLIENT_AUTH_CODES = frozenset({0x18, 0x19})
+"""A Client's AUTH continues or re-authenticates (3.15.2.1)."""
+SERVER_AUTH_CODES = frozenset({0x00, 0x18})
+"""A Server's AUTH continues or says that a re-authentication succeeded (3.15.2.1)."""

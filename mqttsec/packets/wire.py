@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from mqttsec.errors import MalformedPacketError
 
@@ -53,9 +54,15 @@ def check_text(text: str) -> str:
 
 
 class Reader:
-    """Pulls the values of one packet, front to back; raises `MalformedPacketError` at its end."""
+    """Pulls the values of one packet, front to back; raises `MalformedPacketError` at its end.
+
+    A broker runs through these few lines for every packet, so some steps are written out twice.
+    """
 
     __slots__ = ("data", "end", "position")
+
+    recording: ClassVar[bool] = False
+    """True for a reader that keeps what it pulled; the decoder names flags (`part`) only for such."""
 
     def __init__(self, data: bytes, position: int = 0, end: int | None = None) -> None:
         self.data = data
@@ -76,7 +83,11 @@ class Reader:
 
     def byte(self, name: str, meanings: Mapping[int, str] | None = None) -> int:
         """Pull one byte."""
-        return self.data[self._advance(1)]
+        position = self.position
+        if position >= self.end:
+            raise MalformedPacketError("the packet ends 1 byte too early")
+        self.position = position + 1
+        return self.data[position]
 
     def two_byte_integer(self, name: str) -> int:
         """Pull a Two Byte Integer, big-endian (1.5.2)."""
@@ -90,40 +101,51 @@ class Reader:
 
     def variable_byte_integer(self, name: str) -> int:
         """Pull a Variable Byte Integer of one to four bytes (1.5.5)."""
-        value = 0
-        for shift in (0, 7, 14, 21):
+        value = self.data[self._advance(1)]
+        if value < 0x80:
+            return value
+        value &= 0x7F
+        for shift in (7, 14, 21):
             byte = self.data[self._advance(1)]
             value |= (byte & 0x7F) << shift
             if not byte & 0x80:
-                # [MQTT-1.5.5-1] "The encoded value MUST use the minimum number of bytes necessary."
-                if shift and not byte:
+                # [MQTT-1.5.5-1] "The encoded value MUST use the minimum number of bytes necessary to
+                # represent the value."
+                if not byte:
                     raise MalformedPacketError(f"{name}: the Variable Byte Integer is longer than needed")
                 return value
         raise MalformedPacketError(f"{name}: the Variable Byte Integer has more than four bytes")
 
+    def _prefixed(self) -> bytes:
+        """Pull a two-byte length and that many bytes."""
+        data, start = self.data, self.position + 2
+        if start > self.end:
+            raise MalformedPacketError(f"the packet ends {start - self.end} bytes too early")
+        stop = start + (data[start - 2] << 8 | data[start - 1])
+        if stop > self.end:
+            raise MalformedPacketError(f"the packet ends {stop - self.end} bytes too early")
+        self.position = stop
+        return bytes(data[start:stop])
+
     def binary_data(self, name: str) -> bytes:
         """Pull Binary Data: a two-byte length and that many bytes (1.5.6)."""
-        start = self._advance(2)
-        length = self.data[start] << 8 | self.data[start + 1]
-        start = self._advance(length)
-        return bytes(self.data[start : start + length])
+        return self._prefixed()
 
     def utf8_string(self, name: str) -> str:
         """Pull a UTF-8 Encoded String (1.5.4)."""
-        start = self._advance(2)
-        length = self.data[start] << 8 | self.data[start + 1]
-        start = self._advance(length)
-        return self._text(name, self.data[start : start + length])
-
-    @staticmethod
-    def _text(name: str, raw: bytes) -> str:
         try:
-            # Python's strict decoder refuses surrogates [MQTT-1.5.4-1] and overlong forms.
-            return check_text(str(raw, "utf-8"))
+            # Python's strict decoder refuses surrogates [MQTT-1.5.4-1] and overlong forms, and keeps a
+            # U+FEFF wherever it stands [MQTT-1.5.4-3].
+            text = str(self._prefixed(), "utf-8")
+            return text if text.isprintable() else check_text(text)
         except UnicodeDecodeError as error:
             raise MalformedPacketError(f"{name}: not well-formed UTF-8") from error
         except MalformedPacketError as error:
             raise MalformedPacketError(f"{name}: {error}") from None
+
+    def utf8_string_pair(self, name: str) -> tuple[str, str]:
+        """Pull a UTF-8 String Pair: a name and a value (1.5.7)."""
+        return self.utf8_string(name), self.utf8_string(name)
 
     def rest(self, name: str) -> bytes:
         """Pull all bytes that are left (the Application Message of a PUBLISH)."""
@@ -149,6 +171,8 @@ class RecordingReader(Reader):
     """A `Reader` that keeps a `FieldRow` for every value it pulls."""
 
     __slots__ = ("rows",)
+
+    recording = True
 
     def __init__(self, data: bytes, position: int = 0, end: int | None = None) -> None:
         super().__init__(data, position, end)
@@ -194,6 +218,9 @@ class RecordingReader(Reader):
         self._keep(name, start, repr(value), f"UTF-8 Encoded String, {count} bytes after a two-byte length")
         return value
 
+    def utf8_string_pair(self, name: str) -> tuple[str, str]:
+        return self.utf8_string(f"{name} name"), self.utf8_string(f"{name} value")
+
     def rest(self, name: str) -> bytes:
         start = self.position
         value = super().rest(name)
@@ -206,6 +233,13 @@ class RecordingReader(Reader):
 
     def part(self, name: str, value: object, meaning: str = "") -> None:
         self.rows.append(FieldRow(name, self.position - 1, 0, str(value), meaning))
+
+
+def push_byte(out: bytearray, value: int, name: str) -> None:
+    """Append one byte. Raises `MalformedPacketError` where it does not fit."""
+    if not 0 <= value <= 0xFF:
+        raise MalformedPacketError(f"{name}: {value} does not fit into a byte")
+    out.append(value)
 
 
 def push_two_byte_integer(out: bytearray, value: int, name: str) -> None:
@@ -236,6 +270,11 @@ def variable_byte_integer(value: int, name: str = "Remaining Length") -> bytes:
     return bytes(out)
 
 
+def push_variable_byte_integer(out: bytearray, value: int, name: str) -> None:
+    """Append a Variable Byte Integer. Raises `MalformedPacketError` where it does not fit."""
+    out += variable_byte_integer(value, name)
+
+
 def push_binary_data(out: bytearray, value: bytes, name: str) -> None:
     """Append Binary Data. Raises `MalformedPacketError` past 65,535 bytes."""
     if len(value) > 0xFFFF:
@@ -253,3 +292,9 @@ def push_utf8_string(out: bytearray, value: str, name: str) -> None:
     except MalformedPacketError as error:
         raise MalformedPacketError(f"{name}: {error}") from None
     push_binary_data(out, raw, name)
+
+
+def push_utf8_string_pair(out: bytearray, value: tuple[str, str], name: str) -> None:
+    """Append a UTF-8 String Pair (1.5.7) [MQTT-1.5.7-1]."""
+    push_utf8_string(out, value[0], f"{name} name")
+    push_utf8_string(out, value[1], f"{name} value")
