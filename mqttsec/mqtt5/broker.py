@@ -1,0 +1,476 @@
+"""The broker: amqtt's `Broker`, made to speak MQTT 5.0 and 3.1.1 side by side.
+
+amqtt keeps configuration, listeners, life cycle, plugins, the table of sessions, the table of
+subscriptions and the retained store. What MQTT 5 and speed need is ours: connections, codec,
+sessions, routing, QoS, wills and expiry.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import ssl
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import partial
+from typing import Any, cast
+
+import amqtt.broker
+from amqtt.adapters import ReaderAdapter, WriterAdapter
+from amqtt.broker import RetainedApplicationMessage
+from amqtt.contexts import Action, ListenerConfig, ListenerType
+from amqtt.errors import BrokerError, PluginError, PluginLoadError
+from amqtt.events import BrokerEvents, Events
+from websockets.asyncio.server import ServerConnection
+
+from mqttsec.errors import ConfigurationError
+from mqttsec.mqtt5 import fanout
+from mqttsec.mqtt5.adapters import serve_adapters, serve_websocket
+from mqttsec.mqtt5.auth import AuthenticationMethod
+from mqttsec.mqtt5.connection import Connection
+from mqttsec.mqtt5.message import Message, forwarded
+from mqttsec.mqtt5.plugins import PacketView, TopicFiltering
+from mqttsec.mqtt5.router import Route, Router, Target
+from mqttsec.mqtt5.session import Session
+from mqttsec.mqtt5.settings import NEVER, BrokerSettings
+from mqttsec.packets import NO_PROPERTIES, Properties, ReasonCode, check_topic_name, matches
+from mqttsec.trace.events import EventKind, Trace
+
+_ANONYMOUS = "amqtt.plugins.authentication.AnonymousAuthPlugin"
+
+
+class Retained(RetainedApplicationMessage):  # type: ignore[misc, unused-ignore]
+    """A retained message: a row of amqtt's retained store that keeps all of MQTT 5."""
+
+    __slots__ = ("message",)
+
+    def __init__(self, message: Message) -> None:
+        super().__init__(None, message.topic, message.payload, message.qos)
+        self.message = message
+
+
+class Broker(amqtt.broker.Broker):  # type: ignore[misc, unused-ignore]
+    """An MQTT 5.0 and 3.1.1 broker for any client.
+
+    Args:
+        settings: limits and bounds; the defaults suit labs and tests.
+        config: amqtt's broker configuration (listeners, plugins) as a dictionary. Without it one TCP
+            listener on 127.0.0.1 takes a free port. Without `plugins`, amqtt's `AnonymousAuthPlugin`
+            is used.
+        loop: the event loop; by default the running one.
+        trace: where events are recorded; None: nowhere, at no cost.
+        methods: enhanced authentication methods.
+        required_method: refuse clients that do not name this Authentication Method.
+
+    Raises:
+        ConfigurationError: a configuration that amqtt does not take.
+
+    """
+
+    def __init__(
+        self,
+        settings: BrokerSettings | None = None,
+        config: dict[str, Any] | None = None,
+        loop: asyncio.AbstractEventLoop | None = None,
+        trace: Trace | None = None,
+        methods: Iterable[AuthenticationMethod] = (),
+        required_method: str | None = None,
+    ) -> None:
+        self.settings = settings or BrokerSettings()
+        full = {"listeners": {"default": {"type": "tcp", "bind": "127.0.0.1:0"}}, **(config or {})}
+        full.setdefault("plugins", {_ANONYMOUS: {"allow_anonymous": self.settings.allow_anonymous}})
+        try:
+            super().__init__(full, loop)
+        except (BrokerError, PluginError, PluginLoadError, ValueError, TypeError, KeyError, OSError) as error:
+            raise ConfigurationError(f"amqtt does not take this broker configuration: {error}") from error
+        self.logger = logging.getLogger(__name__)
+        self.trace = trace
+        self.methods = {method.method: method for method in methods}
+        """Enhanced authentication methods by name; may be added to at any time."""
+        self.required_method = required_method
+        self.filtering = TopicFiltering(self.plugins_manager)
+        """What amqtt's topic plugins say."""
+        self.router = Router(self._subscriptions, self._may_receive_now)
+        """Finds the receivers of a topic."""
+        self.dirty: list[Connection] = []
+        """Connections that have something to write."""
+        self.connections: set[Connection] = set()
+        """All open network connections."""
+        events = self.plugins_manager._event_plugin_callbacks
+        self.hears_messages = (
+            BrokerEvents.MESSAGE_RECEIVED in events or BrokerEvents.MESSAGE_BROADCAST in events
+        )
+        """True when a plugin listens to messages."""
+        self._hears_packets = "mqtt_packet_received" in events or "mqtt_packet_sent" in events
+        self._batches = 0
+        self._flush_scheduled = False
+        self._connection_count = 0
+        self._stopping = False
+        self._idle = asyncio.Event()
+        self._random: random.Random = (
+            random.SystemRandom() if self.settings.seed is None else random.Random(self.settings.seed)
+        )
+
+    # Life cycle --------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Open the listeners.
+
+        Raises `ConfigurationError`, for example for a port that is in use.
+        """
+        self._stopping = False
+        try:
+            await super().start()
+        except BrokerError as error:
+            raise ConfigurationError(f"{error}. Choose another port, or port 0 for a free one") from error
+
+    async def shutdown(self) -> None:
+        """Close every connection with 0x8B Server shutting down, then the listeners."""
+        if self.transitions.state != "started":
+            return
+        self._stopping = True
+        for server in self._servers.values():
+            if server.instance is not None:
+                server.instance.close()
+        for connection in list(self.connections):
+            connection.end(ReasonCode.SERVER_SHUTTING_DOWN, "the broker shuts down")
+            connection.close()
+        if self.connections:
+            self._idle.clear()
+            try:
+                await asyncio.wait_for(self._idle.wait(), self.settings.close_timeout)
+            except (asyncio.TimeoutError, TimeoutError):
+                for connection in list(self.connections):
+                    connection.abort()
+                await asyncio.sleep(0)
+        for session, _ in list(self._sessions.values()):
+            session.cancel_timers()
+        await super().shutdown()
+
+    async def _broadcast_loop(self) -> None:
+        # amqtt's broadcast queue is not used: messages are delivered where they arrive.
+        await self._broadcast_shutdown_waiter
+
+    async def _session_monitor(self) -> None:
+        # amqtt looks every second for sessions that ran out; ours have timers of their own.
+        await asyncio.Event().wait()
+
+    @property
+    def bound(self) -> dict[str, tuple[str, int]]:
+        """(host, port) of each TCP, TLS or WebSocket listener by name, once started."""
+        found = {}
+        for name, server in self._servers.items():
+            sockets = getattr(server.instance, "sockets", None)
+            if sockets:
+                found[name] = (str(sockets[0].getsockname()[0]), int(sockets[0].getsockname()[1]))
+        return found
+
+    # Listeners ---------------------------------------------------------------------------------
+
+    def protocol_factory(self, listener: str = "default") -> Callable[[], Connection]:
+        """What makes the protocol of a new connection: for TCP, TLS and in-memory links."""
+        return partial(Connection, self, listener)
+
+    async def _create_server_instance(
+        self,
+        listener_name: str,
+        listener_type: ListenerType,
+        address: str | None,
+        port: int,
+        ssl_context: ssl.SSLContext | None,
+    ) -> Any:
+        if listener_type is ListenerType.TCP:
+            # As amqtt does, but with the protocol itself instead of a pair of streams: no task per connection.
+            return await self._loop.create_server(
+                self.protocol_factory(listener_name),
+                address,
+                port,
+                reuse_address=True,
+                ssl=ssl_context,
+                backlog=1024,
+            )
+        return await super()._create_server_instance(listener_name, listener_type, address, port, ssl_context)
+
+    def _create_ssl_context(self, listener: ListenerConfig) -> ssl.SSLContext:
+        context: ssl.SSLContext = amqtt.broker.Broker._create_ssl_context(listener)
+        if self.settings.require_client_certificate:
+            # amqtt only asks for a certificate; who wants to know its clients must insist.
+            context.verify_mode = ssl.CERT_REQUIRED
+        return context
+
+    async def ws_connected(self, websocket: ServerConnection, listener_name: str) -> None:
+        """A WebSocket client connected (chapter 6)."""
+        await serve_websocket(websocket, self.protocol_factory(listener_name)())
+
+    async def _client_connected(
+        self, listener_name: str, reader: ReaderAdapter, writer: WriterAdapter
+    ) -> None:
+        """A connection over amqtt's adapters, as its `external_connected` makes them."""
+        if listener_name not in self._servers:
+            raise ConfigurationError(f"there is no listener {listener_name!r}")
+        await serve_adapters(reader, writer, self.protocol_factory(listener_name)())
+
+    # Connections -------------------------------------------------------------------------------
+
+    def now(self) -> float:
+        """Loop time in seconds: real or virtual."""
+        moment: float = self._loop.time()
+        return moment
+
+    def call_later(self, delay: float, callback: Callable[..., Any], *args: Any) -> asyncio.TimerHandle:
+        """Call back after `delay` seconds."""
+        handle: asyncio.TimerHandle = self._loop.call_later(delay, callback, *args)
+        return handle
+
+    def next_connection_number(self) -> int:
+        """1, 2, 3, ..."""
+        self._connection_count += 1
+        return self._connection_count
+
+    def new_client_id(self) -> str:
+        """An Assigned Client Identifier that is in nobody's use."""
+        while True:
+            client_id = f"auto-{self._random.getrandbits(128):032x}"
+            if client_id not in self._sessions:
+                return client_id
+
+    def opened(self, connection: Connection) -> bool:
+        """Count a new connection in; False when there are too many."""
+        self.connections.add(connection)
+        return len(self.connections) <= self.settings.max_connections and not self._stopping
+
+    def closed(self, connection: Connection) -> None:
+        """Count a connection out."""
+        self.connections.discard(connection)
+        self.observe(EventKind.CLOSED, connection)
+        if not self.connections:
+            self._idle.set()
+
+    def begin_batch(self) -> None:
+        """What is pushed from now on leaves at the end of the batch, in one write a connection."""
+        self._batches += 1
+
+    def end_batch(self) -> None:
+        """The batch is over: write."""
+        self._batches -= 1
+        if not self._batches and self.dirty:
+            self.flush()
+
+    def schedule_flush(self) -> None:
+        """Outside a batch: write in the next turn of the loop."""
+        if not self._batches and self.dirty and not self._flush_scheduled:
+            self._flush_scheduled = True
+            self._loop.call_soon(self.flush)
+
+    def flush(self) -> None:
+        """Let every connection write what waits."""
+        self._flush_scheduled = False
+        while self.dirty:
+            connections, self.dirty = self.dirty, []
+            for connection in connections:
+                connection.flush()
+
+    # Sessions ----------------------------------------------------------------------------------
+
+    def session(self, client_id: str) -> Session | None:
+        """The session of a client, connected or kept."""
+        row = self._sessions.get(client_id)
+        return None if row is None else cast(Session, row[0])
+
+    def enter(self, session: Session, connection: Connection) -> None:
+        """A session has a connection now."""
+        session.transitions.connect()
+        self._sessions[session.client_id] = (session, connection)
+        if session.subscriptions:
+            self.router.forget()
+
+    def left(self, session: Session, clean: bool) -> None:
+        """A session lost its connection: its Will Message (3.1.2.5) and its expiry (3.1.2.11.2)."""
+        session.transitions.disconnect()
+        self.fire(BrokerEvents.CLIENT_DISCONNECTED, client_id=session.client_id, client_session=session)
+        if clean or self._stopping:
+            session.will = None
+        if session.will is not None:
+            # [MQTT-3.1.3-9] the Will waits for its Will Delay Interval or the end of the session, "whichever
+            # happens first".
+            delay = min(session.will.properties.will_delay_interval or 0, session.expiry_interval)
+            if delay:
+                session.will_timer = self.call_later(delay, self._send_will, session)
+            else:
+                self._send_will(session)
+        if not session.expiry_interval:
+            self.end_session(session)
+        elif session.expiry_interval != NEVER:
+            session.expiry_timer = self.call_later(session.expiry_interval, self.end_session, session)
+
+    def end_session(self, session: Session) -> None:
+        """Discard a session with its subscriptions and messages; a Will that still waits goes out now."""
+        waiting = session.will_timer is not None
+        session.cancel_timers()
+        if waiting:
+            self._send_will(session)
+        for topic_filter in list(session.subscriptions):
+            self.router.unsubscribe(session, topic_filter)
+        session.clear_queues()
+        if self.session(session.client_id) is session:
+            del self._sessions[session.client_id]
+
+    async def _del_all_subscriptions(self, session: Session) -> None:
+        for topic_filter in list(session.subscriptions):
+            self.router.unsubscribe(session, topic_filter)
+
+    def _send_will(self, session: Session) -> None:
+        will, session.will = session.will, None
+        session.will_timer = None
+        if will is None:
+            return
+        properties = forwarded(_without_delay(will.properties))
+        message = Message(
+            will.topic, will.payload, will.qos, will.retain, properties, session.client_id, self.now()
+        )
+        if self.filtering.immediate:
+            if self.filtering.permits(session, will.topic, Action.PUBLISH):
+                self.deliver(message, session)
+        else:
+            self._loop.create_task(self._send_will_slowly(session, message))
+
+    async def _send_will_slowly(self, session: Session, message: Message) -> None:
+        if await self.filtering.ask(session, message.topic, Action.PUBLISH):
+            await self._deliver_slowly(message, session)
+
+    # Messages ----------------------------------------------------------------------------------
+
+    def publish(
+        self,
+        topic: str,
+        payload: bytes,
+        qos: int = 0,
+        retain: bool = False,
+        properties: Properties = NO_PROPERTIES,
+        publisher: str = "",
+    ) -> bool:
+        """Publish a message of the broker's own. False when nobody is subscribed.
+
+        Must be called on the broker's loop. Raises `MalformedPacketError` for a topic with wildcards.
+        """
+        message = Message(
+            check_topic_name(topic), payload, qos, retain, forwarded(properties), publisher, self.now()
+        )
+        return self.deliver(message, None)
+
+    def deliver(self, message: Message, publisher: Session | None) -> bool:
+        """Retain if asked, and deliver to all subscribers. False when nobody is subscribed."""
+        if message.retain and self.settings.retain_available:
+            self.retain(message)
+        route = self.router.route(message.topic, message.topic_bytes)
+        return fanout.publish(self, message, route, publisher)
+
+    async def _deliver_slowly(self, message: Message, publisher: Session | None) -> None:
+        if message.retain and self.settings.retain_available:
+            self.retain(message)
+        route = await self.permitted_route(self.router.route(message.topic, message.topic_bytes))
+        fanout.publish(self, message, route, publisher)
+
+    async def _broadcast_message(
+        self, session: Any, topic: str | None, data: bytes | bytearray | None, force_qos: int | None = None
+    ) -> None:
+        # amqtt's plugins publish through this ($SYS, for example).
+        message = Message(
+            topic or "", bytes(data or b""), force_qos or 0, False, forwarded(NO_PROPERTIES), "", self.now()
+        )
+        await self._deliver_slowly(message, None)
+
+    def retain(self, message: Message) -> int:
+        """Keep a message for later subscribers; an empty payload removes it (3.3.1.3). Returns a Reason Code."""
+        store = self._retained_messages
+        if not message.payload:
+            # [MQTT-3.3.1-6] a zero-byte payload removes; [MQTT-3.3.1-7] and is not stored itself.
+            removed = store.pop(message.topic, None)
+            if removed is not None:
+                removed.data = b""
+                self.fire(BrokerEvents.RETAINED_MESSAGE, client_id=None, retained_message=removed)
+            return ReasonCode.SUCCESS
+        if message.topic not in store and len(store) >= self.settings.max_retained_messages:
+            return ReasonCode.QUOTA_EXCEEDED
+        store[message.topic] = Retained(message)
+        self.fire(BrokerEvents.RETAINED_MESSAGE, client_id=None, retained_message=store[message.topic])
+        return ReasonCode.SUCCESS
+
+    async def retain_message(
+        self,
+        source_session: Any,
+        topic_name: str | None,
+        data: bytes | bytearray | None,
+        qos: int | None = None,
+    ) -> None:
+        """Keep a message of a plugin (amqtt's own way in)."""
+        if topic_name is not None:
+            self.retain(
+                Message(
+                    topic_name, bytes(data or b""), qos or 0, True, forwarded(NO_PROPERTIES), "", self.now()
+                )
+            )
+
+    def retained(self, topic_filter: str) -> list[Message]:
+        """Retained messages that match a filter; those that have expired are removed."""
+        store = self._retained_messages
+        if "+" in topic_filter or "#" in topic_filter:
+            rows = [row for topic, row in store.items() if matches(topic_filter, topic)]
+        else:
+            rows = [store[topic_filter]] if topic_filter in store else []
+        now = self.now()
+        for row in rows:
+            if row.message.expired(now):
+                del store[row.topic]
+        return [row.message for row in rows if not row.message.expired(now)]
+
+    def _may_receive_now(self, session: Session, topic: str) -> bool:
+        # Plugins that wait are asked for every message instead (`permitted_route`).
+        return not self.filtering.immediate or self.filtering.permits(session, topic, Action.RECEIVE)
+
+    async def permitted_route(self, route: Route) -> Route:
+        """A route without the sessions that plugins do not allow to receive its topic."""
+        if not self.filtering.enabled or self.filtering.immediate:
+            return route
+
+        async def may(session: Session) -> bool:
+            return await self.filtering.ask(session, route.topic, Action.RECEIVE)
+
+        targets: list[Target] = [target for target in route.targets if await may(target.session)]
+        shared = [(name, [row for row in rows if await may(row.session)]) for name, rows in route.shared]
+        return Route(route.topic, targets, [(name, rows) for name, rows in shared if rows])
+
+    # Watching ----------------------------------------------------------------------------------
+
+    @property
+    def observed(self) -> bool:
+        """True when a trace or a plugin wants to see packets."""
+        return self.trace is not None or self._hears_packets
+
+    def observe(self, kind: EventKind, connection: Connection, packet: bytes = b"", detail: str = "") -> None:
+        """Record an event of one connection in the trace."""
+        if self.trace is not None:
+            self.trace.record(
+                kind,
+                self.settings.name,
+                connection.peer,
+                packet=packet,
+                protocol=connection.protocol,
+                connection=connection.number,
+                detail=detail,
+            )
+
+    def fire(self, event: Events, **facts: Any) -> None:
+        """Tell amqtt's plugins, without waiting for them."""
+        if event in self.plugins_manager._event_plugin_callbacks:
+            self._loop.create_task(self.plugins_manager.fire_event(event, **facts))
+
+    def fire_packet_event(self, event: Events, frame: bytes, session: Session | None) -> None:
+        """Tell amqtt's plugins of a packet."""
+        if self._hears_packets:
+            self.fire(event, packet=PacketView(frame), session=session)
+
+
+def _without_delay(properties: Properties) -> Properties:
+    return replace(properties, will_delay_interval=None)

@@ -1,0 +1,32 @@
+"""Where a security scheme takes hold of the broker: a channel per connection.
+
+The broker knows no scheme. A session may be given a `Channel`; then every message that its client
+publishes passes `inbound` before it is routed, and every message for its client passes `outbound`
+before it is encoded.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from mqttsec.packets import Properties
+
+
+class Channel(Protocol):
+    """Transforms the Application Messages of one connection."""
+
+    def inbound(self, topic: str, payload: bytes, properties: Properties) -> tuple[bytes, Properties]:
+        """Return (payload, properties) to route for a message that the client published.
+
+        Raises `MqttsecError` to refuse it: it is not routed, and the client gets 0x83 or the error's
+        own Reason Code in PUBACK or PUBREC.
+        """
+
+    def outbound(
+        self, topic: str, payload: bytes, properties: Properties, shared: dict[Any, Any]
+    ) -> tuple[bytes, Properties]:
+        """Return (payload, properties) to send to the client.
+
+        `shared` belongs to this one message and is the same for all its receivers: what is equal for
+        many of them (a group key's ciphertext) is computed once and kept there.
+        """

@@ -1,0 +1,431 @@
+"""One network connection of the broker: bytes in, packets out, and how it ends.
+
+An `asyncio.Protocol`, so the same class serves TCP, TLS, WebSocket and in-memory links, and a subclass
+of amqtt's `BrokerProtocolHandler`, so amqtt's broker can stop it. There is no task and no future
+per packet: incoming frames are dispatched by plain calls, outgoing ones are collected and leave in
+one write when the batch is over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import enum
+from collections import deque
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, cast
+
+from amqtt.events import MQTTEvents
+from amqtt.mqtt.protocol.broker_handler import BrokerProtocolHandler
+
+from mqttsec.errors import ProtocolError
+from mqttsec.mqtt5 import connecting, inbound
+from mqttsec.mqtt5.auth import AuthConversation
+from mqttsec.mqtt5.fanout import through_channel
+from mqttsec.mqtt5.message import Form, Message
+from mqttsec.mqtt5.outbox import Delivery
+from mqttsec.mqtt5.session import Session
+from mqttsec.packets import (
+    MQTT_5,
+    Connect,
+    Disconnect,
+    Packet,
+    Properties,
+    ReasonCode,
+    Splitter,
+    decode,
+    encode,
+)
+from mqttsec.trace.events import EventKind
+
+if TYPE_CHECKING:
+    from mqttsec.mqtt5.broker import Broker
+
+_LARGEST = 268_435_460
+
+
+class Expect(enum.Enum):
+    """What the broker expects next on a connection."""
+
+    CONNECT = "a CONNECT"
+    AUTHENTICATION = "AUTH packets, or that a plugin decides"
+    PACKETS = "anything that a connected client may send"
+    NOTHING = "that the client closes"
+
+
+class Connection(BrokerProtocolHandler, asyncio.Protocol):  # type: ignore[misc, unused-ignore]
+    """One client's network connection."""
+
+    session: Session | None  # type: ignore[assignment, unused-ignore]
+
+    def __init__(self, broker: Broker, listener: str) -> None:
+        super().__init__(broker.plugins_manager, loop=broker._loop)
+        self.broker = broker
+        self.listener = listener
+        """Name of the listener that it came by."""
+        self.number = broker.next_connection_number()
+        """1, 2, 3, ... in the order of opening."""
+        self.expects = Expect.CONNECT
+        self.protocol = MQTT_5
+        """Protocol Version, known from the CONNECT on."""
+        self.connect: Connect | None = None
+        """The CONNECT."""
+        self.conversation: AuthConversation | None = None
+        """The enhanced authentication that is under way."""
+        self.transport: asyncio.Transport | None = None
+        self.out: list[bytes] = []
+        """Bytes that leave in the next write."""
+        self.dirty = False
+        """True while this connection stands in the broker's list of those that have to write."""
+        self.topics_by_alias: dict[int, bytes] = {}
+        """Topic Aliases that the client set."""
+        self.maximum_packet_size = _LARGEST
+        """Largest packet that the client takes, in bytes."""
+        self.alias_limit = 0
+        """How many Topic Aliases the client takes."""
+        self._aliases: dict[bytes, int] = {}
+        self._splitter = Splitter(broker.settings.maximum_packet_size)
+        self._held: deque[bytes] = deque()
+        self._held_bytes = 0
+        self._task: asyncio.Task[None] | None = None
+        self._again: asyncio.Task[None] | None = None
+        self._paused = False
+        self._keep_alive = 0.0
+        self._keep_alive_timer: asyncio.TimerHandle | None = None
+        self._last_heard = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._clean_end = False
+        self._opened = False
+        self._name = ""
+
+    # What a session's copies depend on ---------------------------------------------------------
+
+    @property
+    def needs_single_copies(self) -> bool:
+        """True when this client cannot share its bytes with others."""
+        return self.alias_limit > 0 or self.maximum_packet_size < _LARGEST
+
+    def encode_qos_0(self, message: Message, form: Form) -> bytes | None:
+        """A QoS 0 PUBLISH for this client alone, or None where it is too large for it."""
+        session = self.session
+        changed = message if session is None else through_channel(session, message)
+        if changed is None:
+            return None
+        now = self.broker.now()
+        alias, known = self._alias(changed.topic_bytes)
+        topic = b"" if known else None
+        frame = changed.parts_after(form, now, topic, alias)[0]
+        if len(frame) > self.maximum_packet_size:
+            return None
+        if alias is not None and not known:
+            self._aliases[changed.topic_bytes] = alias
+        return frame
+
+    def _alias(self, topic: bytes) -> tuple[int | None, bool]:
+        """(Topic Alias to send, whether the client knows it already)."""
+        if not self.alias_limit:
+            return None, False
+        known = self._aliases.get(topic)
+        if known is not None:
+            return known, True
+        # [MQTT-3.1.2-26] "The Server MUST NOT send a Topic Alias in a PUBLISH packet to the Client greater
+        # than Topic Alias Maximum."
+        return (len(self._aliases) + 1, False) if len(self._aliases) < self.alias_limit else (None, False)
+
+    def encode_delivery(self, delivery: Delivery) -> tuple[bytes, bytes] | None:
+        """A QoS 1 or 2 PUBLISH for this client: the bytes around its Packet Identifier, or None."""
+        session = self.session
+        message = delivery.message if session is None else through_channel(session, delivery.message)
+        if message is None:
+            return None
+        head, tail = message.parts_after(delivery.form, self.broker.now())
+        if len(head) + 2 + len(tail) > self.maximum_packet_size:
+            return None
+        return head, tail
+
+    def pump(self) -> None:
+        """Send what the session's outbox may send now."""
+        if self.session is not None and self.expects is Expect.PACKETS:
+            self.session.outbox.pump(self.push, self.encode_delivery, self.broker.now())
+
+    # Bytes out ---------------------------------------------------------------------------------
+
+    def push(self, data: bytes) -> None:
+        """Let `data` leave with the next write."""
+        self.out.append(data)
+        if not self.dirty:
+            self.dirty = True
+            self.broker.dirty.append(self)
+
+    def send(self, packet: Packet) -> None:
+        """Let a packet leave with the next write."""
+        self.push(encode(packet, self.protocol))
+        self.broker.schedule_flush()
+
+    def flush(self) -> None:
+        """Write what is waiting, in one go."""
+        self.dirty = False
+        out, transport = self.out, self.transport
+        if not out:
+            return
+        if transport is None:
+            out.clear()
+            return
+        if self._paused:
+            self._check_write_buffer(transport)
+            return
+        data = out[0] if len(out) == 1 else b"".join(out)
+        out.clear()
+        if self.broker.observed:
+            self._observe_sent(data)
+        transport.write(data)
+
+    def _check_write_buffer(self, transport: asyncio.Transport) -> None:
+        waiting = transport.get_write_buffer_size() + sum(map(len, self.out))
+        if waiting > self.broker.settings.max_write_buffer:
+            self.out.clear()
+            self.end(ReasonCode.QUOTA_EXCEEDED, "you read more slowly than messages come")
+
+    def _observe_sent(self, data: bytes) -> None:
+        for frame in Splitter(_LARGEST).feed(data):
+            self.broker.observe(EventKind.SENT, self, frame)
+            self.broker.fire_packet_event(MQTTEvents.PACKET_SENT, frame, self.session)
+
+    def pause_writing(self) -> None:
+        """The network does not take more for now."""
+        self._paused = True
+
+    def resume_writing(self) -> None:
+        """The network takes bytes again."""
+        self._paused = False
+        self.flush()
+
+    # Bytes in ----------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The network connection exists."""
+        self.transport = cast(asyncio.Transport, transport)
+        self.transport.set_write_buffer_limits(high=256 * 1024)
+        self._last_heard = self.broker.now()
+        if not self.broker.opened(self):
+            self.transport.abort()
+            return
+        self._timer = self.broker.call_later(self.broker.settings.connect_timeout, self._no_connect)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes came."""
+        self._last_heard = self.broker.now()
+        self.broker.begin_batch()
+        try:
+            for frame in self._splitter.iterate(data):
+                if self.expects is Expect.NOTHING:
+                    break
+                if self.broker.observed:
+                    self._observe_received(frame)
+                if self._task is not None and not inbound.is_urgent(self, frame):
+                    self._hold(frame)
+                else:
+                    inbound.handle(self, frame)
+        except ProtocolError as error:
+            self.refuse(error)
+        finally:
+            self.broker.end_batch()
+
+    def _observe_received(self, frame: bytes) -> None:
+        if not self._opened:
+            # The client's name is known once its CONNECT is read; only then does the trace begin.
+            self._opened = True
+            with contextlib.suppress(ProtocolError):
+                packet = decode(frame)
+                if isinstance(packet, Connect):
+                    self._name, self.protocol = packet.client_id, packet.protocol
+            self.broker.observe(EventKind.OPENED, self)
+        self.broker.observe(EventKind.RECEIVED, self, frame)
+
+    def _hold(self, frame: bytes) -> None:
+        self._held.append(frame)
+        self._held_bytes += len(frame)
+        # [MQTT-3.1.4-5] allows a client to send before CONNACK; what it sends has to wait, within bounds.
+        if self._held_bytes > self.broker.settings.maximum_packet_size:
+            raise ProtocolError("too much was sent before the answer", ReasonCode.QUOTA_EXCEEDED)
+
+    def wait_for(self, work: Coroutine[Any, Any, None], reading: bool = False) -> None:
+        """Do something that may wait; packets that come meanwhile are held back, in order.
+
+        With `reading` the network is still read, for the AUTH packets of an authentication.
+        """
+        if self.transport is not None and not reading:
+            self.transport.pause_reading()
+        self._task = self._loop.create_task(self._finish(work))
+
+    def meanwhile(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something that may wait while the client's packets go on being handled (re-authentication)."""
+        self._again = self._loop.create_task(work)
+
+    async def _finish(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except ProtocolError as error:
+            self.refuse(error)
+        finally:
+            self._task = None
+        self.broker.begin_batch()
+        try:
+            while self._held and self._task is None and self.expects is not Expect.NOTHING:
+                frame = self._held.popleft()
+                self._held_bytes -= len(frame)
+                inbound.handle(self, frame)
+        except ProtocolError as error:
+            self.refuse(error)
+        finally:
+            self.broker.end_batch()
+        if self._task is None and self.transport is not None and not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    # Keep alive --------------------------------------------------------------------------------
+
+    def accepted(self, keep_alive: int) -> None:
+        """The client is connected; watch over its Keep Alive of so many seconds."""
+        self.cancel_timer()
+        self.expects = Expect.PACKETS
+        # [MQTT-3.1.2-22] "If the Keep Alive value is non-zero and the Server does not receive an MQTT Control
+        # Packet from the Client within one and a half times the Keep Alive time period, it MUST close
+        # the Network Connection".
+        self._keep_alive = keep_alive * 1.5
+        if self._keep_alive:
+            self._keep_alive_timer = self.broker.call_later(self._keep_alive, self._check_keep_alive)
+
+    def _check_keep_alive(self) -> None:
+        # Armed once and re-armed for the rest, so that a packet costs no timer.
+        left = self._last_heard + self._keep_alive - self.broker.now()
+        if left > 0:
+            self._keep_alive_timer = self.broker.call_later(left, self._check_keep_alive)
+        else:
+            self.end(ReasonCode.KEEP_ALIVE_TIMEOUT, "nothing came within one and a half times the Keep Alive")
+
+    def _no_connect(self) -> None:
+        self.broker.observe(EventKind.REJECTED, self, detail="no CONNECT within the time limit")
+        self.abort()
+
+    def cancel_timer(self) -> None:
+        """The CONNECT came."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def address(self) -> tuple[str | None, int | None]:
+        """(host, port) of the client, as far as the transport knows."""
+        peer = None if self.transport is None else self.transport.get_extra_info("peername")
+        if isinstance(peer, (tuple, list)) and len(peer) >= 2:
+            return str(peer[0]), int(peer[1])
+        return None, None
+
+    def ssl_object(self) -> Any:
+        """TLS details of the connection (`ssl.SSLObject`), or None."""
+        return None if self.transport is None else self.transport.get_extra_info("ssl_object")
+
+    @property
+    def peer(self) -> str:
+        """The client's name in traces: its Client Identifier, or a number before it has one."""
+        return self._name or f"client-{self.number}"
+
+    # The end -----------------------------------------------------------------------------------
+
+    def refuse(self, error: ProtocolError) -> None:
+        """A packet broke a rule: say so and close (MQTT 5, 4.13)."""
+        if self.expects in (Expect.CONNECT, Expect.AUTHENTICATION):
+            connecting.refuse(self, error.reason_code, str(error))
+        else:
+            self.end(error.reason_code, str(error))
+
+    def end(self, reason_code: int, reason: str) -> None:
+        """Close with DISCONNECT and a Reason Code (MQTT 5); the Will Message goes out."""
+        if self.expects is Expect.NOTHING:
+            return
+        self.broker.observe(EventKind.REJECTED, self, detail=f"{reason} (0x{reason_code:02X})")
+        # [MQTT-3.14.0-1] a Server sends DISCONNECT only after a CONNACK below 0x80; 3.1.1 knows none.
+        if self.protocol >= MQTT_5 and self.expects is Expect.PACKETS:
+            self.push(
+                encode(
+                    Disconnect(reason_code, Properties(reason_string=reason[:200]))
+                    if self._fits(reason)
+                    else Disconnect(reason_code),
+                    self.protocol,
+                )
+            )
+        self.close()
+
+    def abandon(self, reason: str) -> None:
+        """Close without a word, where the standard has no packet to say it with."""
+        self.broker.observe(EventKind.REJECTED, self, detail=reason)
+        self.close()
+
+    def _fits(self, reason: str) -> bool:
+        # [MQTT-3.14.2-3] no Reason String that makes DISCONNECT larger than the client takes.
+        return reason.isprintable() and len(reason.encode()[:800]) + 16 <= self.maximum_packet_size
+
+    def ended_by_client(self) -> None:
+        """The client said DISCONNECT 0x00: its Will Message is discarded [MQTT-3.1.2-8]."""
+        self._clean_end = True
+        self.close()
+
+    def close(self) -> None:
+        """Stop listening, let the last packets leave, then close.
+
+        Closing at once would let the kernel answer unread bytes with a reset, which destroys what
+        was just sent; so only the sending side is closed, and the rest after `close_timeout`.
+        """
+        if self.expects is Expect.NOTHING:
+            return
+        self.expects = Expect.NOTHING
+        self._held.clear()
+        self._stop_watching()
+        self.flush()
+        transport = self.transport
+        if transport is not None and not transport.is_closing():
+            transport.resume_reading()
+            if transport.can_write_eof():
+                transport.write_eof()
+            else:
+                transport.close()
+            self._timer = self.broker.call_later(self.broker.settings.close_timeout, self.abort)
+        self._leave_session()
+
+    def abort(self) -> None:
+        """Cut the network connection at once."""
+        if self.transport is not None:
+            self.transport.abort()
+
+    def eof_received(self) -> bool | None:
+        """The client closed its sending side: close ours."""
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The network connection is gone."""
+        self.cancel_timer()
+        self._stop_watching()
+        self.expects = Expect.NOTHING
+        self.out.clear()
+        self._held.clear()
+        for task in (self._task, self._again):
+            if task is not None:
+                task.cancel()
+        self._leave_session()
+        self.transport = None
+        self.broker.closed(self)
+
+    def _stop_watching(self) -> None:
+        self.cancel_timer()
+        if self._keep_alive_timer is not None:
+            self._keep_alive_timer.cancel()
+            self._keep_alive_timer = None
+
+    def _leave_session(self) -> None:
+        session, self.session = self.session, None
+        if session is not None and session.connection is self:
+            session.connection = None
+            self.broker.left(session, clean=self._clean_end)
+
+    async def stop(self) -> None:
+        """Close (amqtt's broker calls this when it shuts down)."""
+        self.end(ReasonCode.SERVER_SHUTTING_DOWN, "the broker shuts down")

@@ -1,0 +1,114 @@
+"""Delivering a message: to all subscribers of its topic, or to one session (3.3.4, 4.3, 4.6).
+
+The hot path of the broker. For subscribers that get the same bytes it is one append a subscriber;
+the connections write once at the end of the batch.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mqttsec.errors import MqttsecError
+from mqttsec.mqtt5.message import Form, Message, forwarded
+from mqttsec.mqtt5.outbox import Delivery
+from mqttsec.mqtt5.router import Plan, Route, Target
+from mqttsec.mqtt5.session import Session
+from mqttsec.packets import ReasonCode
+
+if TYPE_CHECKING:
+    from mqttsec.mqtt5.broker import Broker
+
+
+def publish(broker: Broker, message: Message, route: Route, publisher: Session | None) -> bool:
+    """Deliver `message` to everyone on `route`. False when nobody is subscribed."""
+    plan = route.plan(message.qos, message.retain)
+    dirty = broker.dirty
+    for form, sessions in plan.groups:
+        head, tail = message.parts(form)
+        if not form.qos:
+            for session in sessions:
+                connection = session.connection
+                if connection is not None:
+                    connection.out.append(head)
+                    if not connection.dirty:
+                        connection.dirty = True
+                        dirty.append(connection)
+            continue
+        delivery = Delivery(message, form)
+        for session in sessions:
+            connection = session.connection
+            if connection is None or not session.outbox.send(delivery, head, tail, connection.push):
+                if connection is None:
+                    session.outbox.enqueue(delivery)
+                check_bounds(broker, session)
+    if plan.singles or route.shared:
+        _publish_singly(broker, message, route, plan, publisher)
+    broker.schedule_flush()
+    return not route.empty
+
+
+def _publish_singly(
+    broker: Broker, message: Message, route: Route, plan: Plan, publisher: Session | None
+) -> None:
+    for target in plan.singles:
+        deliver_to_target(broker, message, target, publisher)
+    for topic_filter, rows in route.shared:
+        row = broker.router.next_of_share(topic_filter, rows)
+        target = Target(row.session)
+        target.subscriptions.append(row)
+        deliver_to_target(broker, message, target, None)
+
+
+def deliver_to_target(broker: Broker, message: Message, target: Target, publisher: Session | None) -> None:
+    """Deliver the one copy that a session gets of a message."""
+    form = target.form(message.qos, message.retain, own=target.session is publisher)
+    if form is not None:
+        deliver(broker, target.session, message, form)
+
+
+def deliver(broker: Broker, session: Session, message: Message, form: Form) -> None:
+    """Deliver one message to one session, now or later."""
+    connection = session.connection
+    if form.qos:
+        session.outbox.enqueue(Delivery(message, form))
+        if connection is not None:
+            connection.pump()
+        check_bounds(broker, session)
+    elif connection is not None:
+        frame = connection.encode_qos_0(message, form)
+        if frame is not None:
+            connection.push(frame)
+
+
+def check_bounds(broker: Broker, session: Session) -> None:
+    """Keep what waits for one session within the settings, at its own cost and nobody else's."""
+    outbox, settings = session.outbox, broker.settings
+    if outbox.queued <= settings.max_queued_messages and outbox.queued_bytes <= settings.max_queued_bytes:
+        return
+    if session.connection is not None:
+        session.connection.end(ReasonCode.QUOTA_EXCEEDED, "you take messages more slowly than they come")
+        return
+    outbox.drop_newest()
+
+
+def through_channel(session: Session, message: Message) -> Message | None:
+    """The message as the session's channel changes it; None where the channel refuses it."""
+    channel = session.channel
+    if channel is None:
+        return message
+    try:
+        payload, properties = channel.outbound(
+            message.topic, message.payload, message.properties, message.shared
+        )
+    except MqttsecError:
+        return None
+    return Message(
+        message.topic,
+        payload,
+        message.qos,
+        message.retain,
+        forwarded(properties),
+        message.publisher,
+        message.received_at,
+        message.topic_bytes,
+    )

@@ -1,0 +1,240 @@
+"""Which subscriptions does a topic reach? An index of Topic Filters and a cache of answers (4.7, 4.8.2).
+
+The subscriptions themselves stay in amqtt's table (filter -> rows); the index only finds the
+filters. A `Route` is the answer for one topic, computed once and kept until any subscription
+changes; inside it a `Plan` groups the receivers by wire form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from mqttsec.mqtt5.message import Form
+from mqttsec.mqtt5.session import Session, Subscription
+from mqttsec.packets import MQTT_5
+from mqttsec.packets.topics import split_share
+
+_CACHED_ROUTES = 20_000
+
+
+class Node:
+    """One level of the filter index."""
+
+    __slots__ = ("children", "filters")
+
+    def __init__(self) -> None:
+        self.children: dict[str, Node] = {}
+        self.filters: set[str] = set()
+
+
+class FilterIndex:
+    """A tree of Topic Filter levels; finds all filters that match a Topic Name."""
+
+    def __init__(self) -> None:
+        self._root = Node()
+
+    def add(self, topic_filter: str) -> None:
+        """Enter a filter; a shared subscription is found under its plain filter."""
+        node = self._root
+        for level in split_share(topic_filter)[1].split("/"):
+            node = node.children.setdefault(level, Node())
+        node.filters.add(topic_filter)
+
+    def remove(self, topic_filter: str) -> None:
+        """Take a filter out, with the branches that it alone needed."""
+        path = [self._root]
+        levels = split_share(topic_filter)[1].split("/")
+        for level in levels:
+            child = path[-1].children.get(level)
+            if child is None:
+                return
+            path.append(child)
+        path[-1].filters.discard(topic_filter)
+        for parent, level in zip(reversed(path[:-1]), reversed(levels), strict=True):
+            child = parent.children[level]
+            if child.filters or child.children:
+                return
+            del parent.children[level]
+
+    def matching(self, topic: str) -> Iterator[str]:
+        """All filters that match `topic`."""
+        levels = topic.split("/")
+        # [MQTT-4.7.2-1] a leading wildcard does not match a Topic Name that begins with $.
+        wild = not topic.startswith("$")
+        yield from self._walk(self._root, levels, 0, wild)
+
+    def _walk(self, node: Node, levels: list[str], depth: int, wild: bool) -> Iterator[str]:
+        if wild:
+            # "sport/#" also matches the singular "sport": '#' includes the parent level (4.7.1.2).
+            rest = node.children.get("#")
+            if rest is not None:
+                yield from rest.filters
+        if depth == len(levels):
+            yield from node.filters
+            return
+        exact = node.children.get(levels[depth])
+        if exact is not None and levels[depth] not in ("+", "#"):
+            yield from self._walk(exact, levels, depth + 1, True)
+        one = node.children.get("+") if wild else None
+        if one is not None:
+            yield from self._walk(one, levels, depth + 1, True)
+
+
+class Target:
+    """One session that a topic reaches, with all its matching subscriptions merged into one copy.
+
+    3.3.4: with overlapping subscriptions the Server "MUST deliver the message to the Client respecting
+    the maximum QoS of all the matching subscriptions" [MQTT-3.3.4-2], with all their identifiers
+    [MQTT-3.3.4-4].
+    """
+
+    __slots__ = ("session", "subscriptions")
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.subscriptions: list[Subscription] = []
+
+    def form(self, qos: int, retain: bool, own: bool = False) -> Form | None:
+        """Wire form of the copy; None when this is the publisher itself and No Local forbids it."""
+        # [MQTT-3.8.3-3] No Local: "Application Messages MUST NOT be forwarded to a connection with a
+        # ClientID equal to the ClientID of the publishing connection".
+        rows = [row for row in self.subscriptions if not (own and row.no_local)]
+        if not rows:
+            return None
+        identifiers = tuple(row.identifier for row in rows if row.identifier is not None)
+        # 3.8.3.1: with Retain As Published the flag stays, else it is 0 on a live message.
+        kept = retain and any(row.retain_as_published for row in rows)
+        protocol = self.session.protocol
+        best = min(qos, max(row.qos for row in rows))
+        return Form(protocol, best, kept, identifiers if protocol >= MQTT_5 else ())
+
+    @property
+    def no_local(self) -> bool:
+        """True when any of the subscriptions says No Local."""
+        return any(row.no_local for row in self.subscriptions)
+
+
+class Plan(NamedTuple):
+    """The receivers of a topic for one (QoS, RETAIN) of the publisher."""
+
+    groups: tuple[tuple[Form, tuple[Session, ...]], ...]
+    """Sessions that get the same bytes."""
+    singles: tuple[Target, ...]
+    """Sessions whose copy needs a look of its own: channel, Topic Alias, packet limit, No Local."""
+
+
+class Route:
+    """All receivers of one topic."""
+
+    __slots__ = ("_plans", "shared", "targets", "topic")
+
+    def __init__(
+        self, topic: str, targets: list[Target], shared: list[tuple[str, list[Subscription]]]
+    ) -> None:
+        self.topic = topic
+        self.targets = targets
+        self.shared = shared
+        """(Topic Filter, subscriptions) of each shared subscription that matches."""
+        self._plans: dict[tuple[int, bool], Plan] = {}
+
+    @property
+    def empty(self) -> bool:
+        """True when nobody subscribes to the topic."""
+        return not self.targets and not self.shared
+
+    def plan(self, qos: int, retain: bool) -> Plan:
+        """The receivers grouped by wire form."""
+        plan = self._plans.get((qos, retain))
+        if plan is None:
+            plan = self._plans[qos, retain] = self._make_plan(qos, retain)
+        return plan
+
+    def _make_plan(self, qos: int, retain: bool) -> Plan:
+        groups: dict[Form, list[Session]] = {}
+        singles = []
+        for target in self.targets:
+            connection = target.session.connection
+            if target.no_local or target.session.channel or (connection and connection.needs_single_copies):
+                singles.append(target)
+                continue
+            form = target.form(qos, retain)
+            if form is not None:
+                groups.setdefault(form, []).append(target.session)
+        return Plan(tuple((form, tuple(group)) for form, group in groups.items()), tuple(singles))
+
+
+class Router:
+    """Finds the route of a topic. `table` is amqtt's subscription table, `permits` the RECEIVE check."""
+
+    def __init__(self, table: dict[str, list[Subscription]], permits: Callable[[Session, str], bool]) -> None:
+        self._table = table
+        self._permits = permits
+        self._index = FilterIndex()
+        self._routes: dict[bytes, Route] = {}
+        self._turns: dict[str, int] = {}
+
+    def subscribe(self, row: Subscription) -> None:
+        """Enter a subscription, in place of one with the same filter and session [MQTT-3.8.4-3]."""
+        rows = self._table.get(row.topic_filter)
+        if rows is None:
+            rows = self._table[row.topic_filter] = []
+            self._index.add(row.topic_filter)
+        old = row.session.subscriptions.get(row.topic_filter)
+        if old is None:
+            rows.append(row)
+        else:
+            rows[rows.index(old)] = row
+        row.session.subscriptions[row.topic_filter] = row
+        self._routes.clear()
+
+    def unsubscribe(self, session: Session, topic_filter: str) -> bool:
+        """Remove a subscription; False if there was none."""
+        row = session.subscriptions.pop(topic_filter, None)
+        if row is None:
+            return False
+        rows = self._table[topic_filter]
+        rows.remove(row)
+        if not rows:
+            del self._table[topic_filter]
+            self._turns.pop(topic_filter, None)
+            self._index.remove(topic_filter)
+        self._routes.clear()
+        return True
+
+    def forget(self) -> None:
+        """Something about a receiver changed (it came back with other limits): compute routes anew."""
+        self._routes.clear()
+
+    def cached(self, topic: bytes) -> Route | None:
+        """The route of a topic that was seen before and is therefore known to be well formed."""
+        return self._routes.get(topic)
+
+    def route(self, topic: str, topic_bytes: bytes) -> Route:
+        """The route of a well-formed topic."""
+        route = self._routes.get(topic_bytes)
+        if route is None:
+            if len(self._routes) >= _CACHED_ROUTES:
+                self._routes.clear()
+            route = self._routes[topic_bytes] = self._find(topic)
+        return route
+
+    def _find(self, topic: str) -> Route:
+        targets: dict[Session, Target] = {}
+        shared = []
+        for topic_filter in sorted(self._index.matching(topic)):
+            rows = [row for row in self._table[topic_filter] if self._permits(row.session, topic)]
+            if split_share(topic_filter)[0] is not None:
+                if rows:
+                    shared.append((topic_filter, rows))
+                continue
+            for row in rows:
+                targets.setdefault(row.session, Target(row.session)).subscriptions.append(row)
+        return Route(topic, list(targets.values()), shared)
+
+    def next_of_share(self, topic_filter: str, rows: list[Subscription]) -> Subscription:
+        """Whose turn it is in a shared subscription: round robin, connected sessions first (4.8.2)."""
+        turn = self._turns.get(topic_filter, 0)
+        self._turns[topic_filter] = turn + 1
+        order = [rows[(turn + offset) % len(rows)] for offset in range(len(rows))]
+        return next((row for row in order if row.session.connection is not None), order[0])

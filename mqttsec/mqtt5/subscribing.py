@@ -1,0 +1,138 @@
+"""SUBSCRIBE and UNSUBSCRIBE (3.8 to 3.11), and the retained messages that answer a subscription."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from amqtt.contexts import Action
+from amqtt.events import BrokerEvents
+
+from mqttsec.errors import ProtocolError
+from mqttsec.mqtt5 import fanout
+from mqttsec.mqtt5.message import Form, Message
+from mqttsec.mqtt5.session import Session, Subscription
+from mqttsec.packets import (
+    MQTT_5,
+    ReasonCode,
+    Suback,
+    Subscribe,
+    SubscribeFilter,
+    Unsuback,
+    Unsubscribe,
+)
+from mqttsec.packets.reason_codes import SUBACK_FAILURE
+from mqttsec.packets.topics import split_share
+
+if TYPE_CHECKING:
+    from mqttsec.mqtt5.connection import Connection
+
+
+def on_subscribe(connection: Connection, session: Session, packet: Subscribe) -> None:
+    """A client subscribes. Plugins that wait are waited for; the client's next packets are held back."""
+    identifiers = packet.properties.subscription_identifier
+    # [MQTT-3.2.2-...] Subscription Identifier Available 0 makes this a Protocol Error, 0xA1.
+    if identifiers and not connection.broker.settings.subscription_identifier_available:
+        raise ProtocolError(
+            "Subscription Identifiers are not available here",
+            ReasonCode.SUBSCRIPTION_IDENTIFIERS_NOT_SUPPORTED,
+        )
+    if connection.broker.filtering.immediate:
+        permits = connection.broker.filtering.permits
+        allowed = [permits(session, item.topic_filter, Action.SUBSCRIBE) for item in packet.filters]
+        for message, form in _subscribe(connection, session, packet, allowed):
+            if permits(session, message.topic, Action.RECEIVE):
+                fanout.deliver(connection.broker, session, message, form)
+    else:
+        connection.wait_for(_subscribe_slowly(connection, session, packet))
+
+
+async def _subscribe_slowly(connection: Connection, session: Session, packet: Subscribe) -> None:
+    ask = connection.broker.filtering.ask
+    allowed = [await ask(session, item.topic_filter, Action.SUBSCRIBE) for item in packet.filters]
+    if connection.session is not session:
+        return
+    for message, form in _subscribe(connection, session, packet, allowed):
+        if await ask(session, message.topic, Action.RECEIVE) and connection.session is session:
+            fanout.deliver(connection.broker, session, message, form)
+    connection.broker.schedule_flush()
+
+
+def _subscribe(
+    connection: Connection, session: Session, packet: Subscribe, allowed: list[bool]
+) -> list[tuple[Message, Form]]:
+    """Enter the subscriptions and answer; returns the retained messages that are due."""
+    identifiers = packet.properties.subscription_identifier
+    identifier = identifiers[0] if identifiers else None
+    codes: list[int] = []
+    due: list[tuple[Message, Form]] = []
+    # [MQTT-3.8.4-5], [MQTT-3.8.4-6] many filters in one packet count as many packets, answered by one SUBACK.
+    for item, may in zip(packet.filters, allowed, strict=True):
+        code = _refusal(connection, session, item) if may else ReasonCode.NOT_AUTHORIZED
+        if code is None:
+            is_new = item.topic_filter not in session.subscriptions
+            row = Subscription(
+                item.topic_filter,
+                session,
+                min(item.qos, connection.broker.settings.maximum_qos),
+                item.no_local,
+                item.retain_as_published,
+                identifier,
+            )
+            connection.broker.router.subscribe(row)
+            due += _retained(connection, row, item, is_new)
+            connection.broker.fire(
+                BrokerEvents.CLIENT_SUBSCRIBED,
+                client_id=session.client_id,
+                topic=row.topic_filter,
+                qos=row.qos,
+            )
+            code = row.qos
+        codes.append(code)
+    if connection.protocol < MQTT_5:
+        codes = [code if code < 0x80 else SUBACK_FAILURE for code in codes]
+    connection.send(Suback(packet.packet_id, tuple(codes)))
+    return due
+
+
+def _refusal(connection: Connection, session: Session, item: SubscribeFilter) -> int | None:
+    settings = connection.broker.settings
+    if "$share/" == item.topic_filter[:7] and not settings.shared_subscription_available:
+        return ReasonCode.SHARED_SUBSCRIPTIONS_NOT_SUPPORTED
+    if not settings.wildcard_subscription_available and (
+        "+" in item.topic_filter or "#" in item.topic_filter
+    ):
+        return ReasonCode.WILDCARD_SUBSCRIPTIONS_NOT_SUPPORTED
+    if (
+        len(session.subscriptions) >= settings.max_subscriptions
+        and item.topic_filter not in session.subscriptions
+    ):
+        return ReasonCode.QUOTA_EXCEEDED
+    return None
+
+
+def _retained(
+    connection: Connection, row: Subscription, item: SubscribeFilter, is_new: bool
+) -> list[tuple[Message, Form]]:
+    """Retain Handling (3.8.3.1): [MQTT-3.3.1-9] 0 always, [-10] 1 only if new, [-11] 2 never."""
+    shared, plain = split_share(row.topic_filter)
+    # 4.8.2: no retained messages for a shared subscription.
+    if shared is not None or item.retain_handling == 2 or (item.retain_handling == 1 and not is_new):
+        return []
+    identifiers = (row.identifier,) if row.identifier is not None and connection.protocol >= MQTT_5 else ()
+    # 3.3.1.3: RETAIN is 1 on a message that is sent because of a subscription.
+    return [
+        (message, Form(connection.protocol, min(message.qos, row.qos), True, identifiers))
+        for message in connection.broker.retained(plain)
+    ]
+
+
+def on_unsubscribe(connection: Connection, session: Session, packet: Unsubscribe) -> None:
+    """A client gives subscriptions up; deliveries that have begun are completed [MQTT-3.10.4-3]."""
+    codes = []
+    for topic_filter in packet.topic_filters:
+        existed = connection.broker.router.unsubscribe(session, topic_filter)
+        codes.append(ReasonCode.SUCCESS if existed else ReasonCode.NO_SUBSCRIPTION_EXISTED)
+        connection.broker.fire(
+            BrokerEvents.CLIENT_UNSUBSCRIBED, client_id=session.client_id, topic=topic_filter
+        )
+    connection.send(Unsuback(packet.packet_id, tuple(codes)))
