@@ -226,9 +226,14 @@ def _whole(name: str, value: object) -> int:
 
 
 def _seconds(name: str, value: object) -> float:
-    if type(value) not in (int, float) or not math.isfinite(value):  # type: ignore[arg-type]
-        raise ValueError(f"{name!r} must be a finite number of seconds")
-    return float(value)  # type: ignore[arg-type]
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        try:
+            time = float(value)
+        except OverflowError:
+            time = math.inf
+        if math.isfinite(time):
+            return time
+    raise ValueError(f"{name!r} must be a finite number of seconds")
 
 
 def _text(name: str, value: object) -> str:
