@@ -85,7 +85,6 @@ class Broker(amqtt.broker.Broker):  # type: ignore[misc, unused-ignore]
         except (BrokerError, PluginError, PluginLoadError, ValueError, TypeError, KeyError, OSError) as error:
             raise ConfigurationError(f"amqtt does not take this broker configuration: {error}") from error
         self.logger = logging.getLogger(__name__)
-        self.trace = trace
         self.methods = {method.method: method for method in methods}
         """Enhanced authentication methods by name; may be added to at any time."""
         self.required_method = required_method
@@ -103,6 +102,9 @@ class Broker(amqtt.broker.Broker):  # type: ignore[misc, unused-ignore]
         )
         """True when a plugin listens to messages."""
         self._hears_packets = "mqtt_packet_received" in events or "mqtt_packet_sent" in events
+        self.trace = trace
+        self.now: Callable[[], float] = self._loop.time
+        """Loop time in seconds: real or virtual."""
         self._batches = 0
         self._flush_scheduled = False
         self._connection_count = 0
@@ -181,7 +183,7 @@ class Broker(amqtt.broker.Broker):  # type: ignore[misc, unused-ignore]
         ssl_context: ssl.SSLContext | None,
     ) -> Any:
         if listener_type is ListenerType.TCP:
-            # As amqtt does, but with the protocol itself instead of a pair of streams: no task per connection.
+            # As amqtt does, but with the protocol itself in place of two streams: no task per connection.
             return await self._loop.create_server(
                 self.protocol_factory(listener_name),
                 address,
@@ -212,11 +214,6 @@ class Broker(amqtt.broker.Broker):  # type: ignore[misc, unused-ignore]
         await serve_adapters(reader, writer, self.protocol_factory(listener_name)())
 
     # Connections -------------------------------------------------------------------------------
-
-    def now(self) -> float:
-        """Loop time in seconds: real or virtual."""
-        moment: float = self._loop.time()
-        return moment
 
     def call_later(self, delay: float, callback: Callable[..., Any], *args: Any) -> asyncio.TimerHandle:
         """Call back after `delay` seconds."""
@@ -382,7 +379,10 @@ class Broker(amqtt.broker.Broker):  # type: ignore[misc, unused-ignore]
         await self._deliver_slowly(message, None)
 
     def retain(self, message: Message) -> int:
-        """Keep a message for later subscribers; an empty payload removes it (3.3.1.3). Returns a Reason Code."""
+        """Keep a message for later subscribers; an empty payload removes it (3.3.1.3).
+
+        Returns a Reason Code.
+        """
         store = self._retained_messages
         if not message.payload:
             # [MQTT-3.3.1-6] a zero-byte payload removes; [MQTT-3.3.1-7] and is not stored itself.
@@ -444,14 +444,20 @@ class Broker(amqtt.broker.Broker):  # type: ignore[misc, unused-ignore]
     # Watching ----------------------------------------------------------------------------------
 
     @property
-    def observed(self) -> bool:
+    def trace(self) -> Trace | None:
+        """Where events are recorded; may be set or taken away at any time."""
+        return self._trace
+
+    @trace.setter
+    def trace(self, trace: Trace | None) -> None:
+        self._trace = trace
+        self.observed = trace is not None or self._hears_packets
         """True when a trace or a plugin wants to see packets."""
-        return self.trace is not None or self._hears_packets
 
     def observe(self, kind: EventKind, connection: Connection, packet: bytes = b"", detail: str = "") -> None:
         """Record an event of one connection in the trace."""
-        if self.trace is not None:
-            self.trace.record(
+        if self._trace is not None:
+            self._trace.record(
                 kind,
                 self.settings.name,
                 connection.peer,

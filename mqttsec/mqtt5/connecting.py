@@ -177,9 +177,9 @@ def _enter(
     broker, settings = connection.broker, connection.broker.settings
     old = broker.session(session.client_id)
     if old is not None and old.connection is not None:
-        # [MQTT-3.1.4-3] "If the ClientID represents a Client already connected to the Server, the Server sends
-        # a DISCONNECT packet to the existing Client with Reason Code of 0x8E ... and MUST close the
-        # Network Connection of the existing Client."
+        # [MQTT-3.1.4-3] "If the ClientID represents a Client already connected to the Server, the Server
+        # sends a DISCONNECT packet to the existing Client with Reason Code of 0x8E ... and MUST close
+        # the Network Connection of the existing Client."
         old.connection.end(ReasonCode.SESSION_TAKEN_OVER, "another connection took this session over")
         old = broker.session(session.client_id)
     if old is not None and connect.clean_start:

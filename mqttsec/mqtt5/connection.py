@@ -214,22 +214,23 @@ class Connection(BrokerProtocolHandler, asyncio.Protocol):  # type: ignore[misc,
 
     def data_received(self, data: bytes) -> None:
         """Bytes came."""
-        self._last_heard = self.broker.now()
-        self.broker.begin_batch()
+        broker = self.broker
+        self._last_heard = broker.now()
+        broker.begin_batch()
         try:
             for frame in self._splitter.iterate(data):
                 if self.expects is Expect.NOTHING:
                     break
-                if self.broker.observed:
+                if broker.observed:
                     self._observe_received(frame)
-                if self._task is not None and not inbound.is_urgent(self, frame):
-                    self._hold(frame)
-                else:
+                if self._task is None or inbound.is_urgent(self, frame):
                     inbound.handle(self, frame)
+                else:
+                    self._hold(frame)
         except ProtocolError as error:
             self.refuse(error)
         finally:
-            self.broker.end_batch()
+            broker.end_batch()
 
     def _observe_received(self, frame: bytes) -> None:
         if not self._opened:

@@ -36,6 +36,17 @@ if TYPE_CHECKING:
     from mqttsec.mqtt5.session import Session
 
 
+_PUBLISH = PacketType.PUBLISH << 4
+_PUBACK = PacketType.PUBACK << 4
+
+
+def _packet_identifier(frame: bytes) -> int:
+    packet_id = frame[2] << 8 | frame[3]
+    if not packet_id:
+        raise ProtocolError("the Packet Identifier is 0")
+    return packet_id
+
+
 def is_urgent(connection: Connection, frame: bytes) -> bool:
     """True for a packet that is not held back while something waits: AUTH, and DISCONNECT before CONNACK."""
     packet_type = frame[0] >> 4
@@ -57,8 +68,14 @@ def handle(connection: Connection, frame: bytes) -> None:
         _before_connected(connection, frame)
         return
     first = frame[0]
-    if first >> 4 == PacketType.PUBLISH:
+    if first & 0xF0 == _PUBLISH:
         _publish(connection, session, frame)
+        return
+    if first == _PUBACK and len(frame) == 4:
+        # The one packet that comes as often as messages go out: Reason Code 0, no properties.
+        session.outbox.puback(_packet_identifier(frame))
+        if session.outbox.queued:
+            connection.pump()
         return
     packet = decode(frame, connection.protocol, from_client=True)
     handler = _HANDLERS.get(packet.packet_type)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import NamedTuple, Union
+from typing import NamedTuple
 
 from mqttsec.errors import ProtocolError
 from mqttsec.mqtt5.message import Form, Message, with_dup
@@ -30,7 +30,7 @@ class Released(NamedTuple):
 
 RELEASED = Released()
 _Push = Callable[[bytes], None]
-_Encode = Callable[[Delivery], Union[tuple[bytes, bytes], None]]
+_Encode = Callable[[Delivery], tuple[bytes, bytes] | None]
 # What encodes a delivery for its connection; None where the client does not take a packet that large:
 # [MQTT-3.1.2-25] then "it MUST discard it without sending it and then behave as if it had completed
 # sending that Application Message".
@@ -50,7 +50,7 @@ class Outbox:
         self.inflight: dict[int, Delivery | Released] = {}
         """Unfinished deliveries by Packet Identifier, oldest first."""
         # Deliveries without a Packet Identifier yet, and Packet Identifiers to send again.
-        self._queue: deque[Union[Delivery, int]] = deque()
+        self._queue: deque[Delivery | int] = deque()
         self._queued_bytes = 0
         self._active = 0
         self._next = 1

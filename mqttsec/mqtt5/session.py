@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class SessionState:
-    """`new`, `connected` or `disconnected`: the face of amqtt's state machine, without its 30 kB a session."""
+    """`new`, `connected` or `disconnected`: the face of amqtt's state machine without its 30 kB."""
 
     __slots__ = ("state",)
 
