@@ -242,7 +242,7 @@ def _run_on_a_thread(loop: VirtualClockLoop, main: Coroutine[Any, Any, T]) -> T:
     except KeyboardInterrupt:
         # The notebook's Interrupt button: unwind the run instead of leaving it behind.
         if not outcome.done():
-            loop.call_soon_threadsafe(_cancel, loop.unfinished_tasks())
+            loop.call_soon_threadsafe(lambda: _cancel(loop.unfinished_tasks()))
             worker.join(5)
         raise
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
+import textwrap
 import threading
 import time
 
@@ -194,6 +197,36 @@ def test_it_runs_inside_a_running_loop_as_in_a_notebook_cell() -> None:
     before = threading.active_count()
     assert asyncio.run(cell()) == 3600.0
     assert threading.active_count() <= before
+
+
+def test_the_notebooks_interrupt_button_unwinds_a_run() -> None:
+    # Signals reach the main thread only, so this needs a process of its own.
+    program = """
+        import asyncio, _thread, threading
+        from mqttsec.net import run_virtual
+
+        async def virtual():
+            try:
+                asyncio.get_running_loop().call_later(10, _thread.interrupt_main)
+                while True:
+                    await asyncio.sleep(1)
+            finally:
+                print("unwound", flush=True)
+
+        async def cell():
+            try:
+                run_virtual(virtual(), horizon=None)
+            except KeyboardInterrupt:
+                print("interrupted", threading.active_count(), flush=True)
+
+        loop = asyncio.new_event_loop()
+        loop.run_until_complete(cell())
+        loop.close()
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, timeout=60
+    )
+    assert (done.stdout, done.stderr) == ("unwound\ninterrupted 1\n", "")
 
 
 def test_timeouts_work() -> None:
