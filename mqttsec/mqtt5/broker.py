@@ -465,6 +465,7 @@ class Broker(amqtt.broker.Broker):  # type: ignore[misc, unused-ignore]
                 protocol=connection.protocol,
                 connection=connection.number,
                 detail=detail,
+                protected=connection.protected,
             )
 
     def fire(self, event: Events, **facts: Any) -> None:

@@ -75,6 +75,8 @@ class Connection(BrokerProtocolHandler, asyncio.Protocol):  # type: ignore[misc,
         self.transport: asyncio.Transport | None = None
         self.out: list[bytes] = []
         """Bytes that leave in the next write."""
+        self.protected = False
+        """True under TLS: a listener on the network learns only sizes and times."""
         self.dirty = False
         """True while this connection stands in the broker's list of those that have to write."""
         self.topics_by_alias: dict[int, bytes] = {}
@@ -206,6 +208,7 @@ class Connection(BrokerProtocolHandler, asyncio.Protocol):  # type: ignore[misc,
         """The network connection exists."""
         self.transport = cast(asyncio.Transport, transport)
         self.transport.set_write_buffer_limits(high=256 * 1024)
+        self.protected = self.ssl_object() is not None
         self._last_heard = self.broker.now()
         if not self.broker.opened(self):
             self.transport.abort()
