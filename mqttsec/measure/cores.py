@@ -45,25 +45,46 @@ def pin(pid: int, core: int | None) -> None:
             continue  # a thread that ended between the listing and the call
 
 
-def cpu_seconds(pid: int) -> float:
-    """Processor time (user + system, all threads) that process `pid` has used so far, in seconds.
+@dataclass(frozen=True)
+class Usage:
+    """What a process has had of the processor, all threads together."""
 
-    `schedstat` counts nanoseconds; `stat`, which every kernel has, counts ticks of 10 ms.
-    Returns nan for a process that is gone.
+    running: float
+    """Seconds on a core, user + system."""
+    waiting: float
+    """Seconds ready to run while something else had the core; 0 where the kernel does not count them."""
+
+    def since(self, earlier: Usage) -> Usage:
+        """The part of it after `earlier`."""
+        return Usage(self.running - earlier.running, self.waiting - earlier.waiting)
+
+    @property
+    def disturbance(self) -> float:
+        """Share of the time it wanted to run in which it did not: 0 is an undisturbed process."""
+        wanted = self.running + self.waiting
+        return self.waiting / wanted if wanted > 0.0 else 0.0
+
+
+def usage(pid: int) -> Usage:
+    """What process `pid` has used so far.
+
+    `schedstat` counts nanoseconds; `stat`, which every kernel has, counts ticks of 10 ms and no waiting.
+    Both figures are nan for a process that is gone.
     """
     try:
-        exact = sum(int(_first_word(thread / "schedstat")) for thread in _threads(pid)) / 1e9
-        if exact > 0.0:
-            return exact
+        counted = [(thread / "schedstat").read_text().split() for thread in _threads(pid)]
+        running, waiting = (sum(int(fields[column]) for fields in counted) / 1e9 for column in (0, 1))
+        if running > 0.0:
+            return Usage(running, waiting)
     except OSError:
         pass  # a kernel built without schedstat, or a thread that has just ended: the ticks will do
     try:
         # The command in parentheses may hold spaces; the counted fields begin after it (proc(5)).
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
-        return float("nan")
+        return Usage(float("nan"), float("nan"))
     user, system = int(fields[11]), int(fields[12])
-    return (user + system) / os.sysconf("SC_CLK_TCK")
+    return Usage((user + system) / os.sysconf("SC_CLK_TCK"), 0.0)
 
 
 def _threads(pid: int) -> list[Path]:
@@ -71,7 +92,3 @@ def _threads(pid: int) -> list[Path]:
         return list(Path(f"/proc/{pid}/task").iterdir())
     except OSError:
         return []
-
-
-def _first_word(path: Path) -> str:
-    return path.read_text().split()[0]

@@ -30,6 +30,7 @@ from mqttsec.measure.plan import (
     AMQTT,
     BACK_TO_BACK,
     CEILING,
+    DISTURBED,
     MOSQUITTO,
     NAMES,
     OURS,
@@ -51,6 +52,10 @@ BROKERS: dict[str, Callable[[int | None], peers.BrokerProcess]] = {
     CEILING: lambda core: peers.ceiling(core=core),
 }
 """How each of `plan.NAMES` is made, given the core it has to run on."""
+
+
+ATTEMPTS = 3
+"""How often a run is made at most when other programs disturb it; the least disturbed counts."""
 
 
 class LoadProcess:
@@ -101,6 +106,7 @@ class Contest:
         self.brokers: dict[str, peers.BrokerProcess] = {}
         self.missing: dict[str, str] = {}
         self._stack = contextlib.ExitStack()
+        self._spare = plan.spare
 
     def __enter__(self) -> Contest:
         _allow_open_files(max(self.plan.subscribers) + 200)
@@ -137,7 +143,7 @@ class Contest:
             return Row(number, name, cell.subscribers, cell.payload, cell.qos, regime, **figures)
 
         try:
-            found = self._load.run(job)
+            found = self._least_disturbed(job)
         except ConnectionFailed as failure:
             note = f"failed: {failure}" + ("" if broker.running else " The broker has ended.")
             broker.restart()
@@ -155,6 +161,26 @@ class Contest:
             broker.restart()
         else:
             _wait_until_quiet(broker)
+
+
+    def _least_disturbed(self, job: Job) -> dict[str, Any]:
+        """Run a job; again, twice at most, when another program has taken the cores away meanwhile.
+
+        A broker that has not drained is not asked again: what it still owes would be in the next run.
+        """
+        best: dict[str, Any] = {}
+        least = float("inf")
+        for attempt in range(ATTEMPTS):
+            started = time.monotonic()
+            found = self._load.run(job)
+            if attempt:
+                self._spare -= time.monotonic() - started
+            disturbance = max(found[key]["disturbance"] for key in ("paused", "back_to_back", "flow"))
+            if disturbance < least:
+                best, least = found, disturbance
+            if least <= DISTURBED or self._spare <= 0 or not found["flow"]["drained"]:
+                break
+        return best
 
 
 def _wait_until_quiet(broker: peers.BrokerProcess, most: float = 0.5) -> None:

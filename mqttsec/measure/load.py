@@ -25,7 +25,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from mqttsec.errors import ConnectionFailed, MqttsecError
-from mqttsec.measure.cores import cpu_seconds, pin
+from mqttsec.measure.cores import Usage, pin, usage
 from mqttsec.measure.crowd import READABLE, Crowd
 from mqttsec.measure.frames import PublishFrames
 
@@ -76,6 +76,8 @@ class Delays:
     last_p99_us: float
     broker_cpu_us: float
     """Processor time of the broker per delivery, idling included."""
+    disturbance: float
+    """As in `Flow`."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,8 @@ class Flow:
     """Share of the time that the broker used a core (1.0: one whole core)."""
     load_busy: float
     """The same of the load generator: near 1.0 it may have been the limit."""
+    disturbance: float
+    """Share of the time that broker or load (the worse of the two) wanted a core and did not get it."""
     drained: bool
     """Everything sent had arrived before the drain time was over."""
 
@@ -101,6 +105,20 @@ class Measurement:
     paused: Delays
     back_to_back: Delays
     flow: Flow
+
+
+class Meter:
+    """Reads what broker and load use of the processor from its making on."""
+
+    def __init__(self, job: Job) -> None:
+        self._pids = (job.pid, os.getpid())
+        self._before = tuple(usage(pid) for pid in self._pids)
+
+    def read(self) -> tuple[Usage, Usage]:
+        """(broker, load) since then."""
+        pairs = zip(self._pids, self._before, strict=True)
+        broker, load = (usage(pid).since(before) for pid, before in pairs)
+        return broker, load
 
 
 def run(job: Job) -> Measurement:
@@ -131,20 +149,22 @@ def one_at_a_time(crowd: Crowd, job: Job, gap: float) -> Delays:
         _pause(gap, pauses)
     delays: list[int] = []
     lasts: list[int] = []
-    begin, used = time.perf_counter(), cpu_seconds(job.pid)
+    begin, meter = time.perf_counter(), Meter(job)
     end = begin + (1.0 - WARM_UP_SHARE) * job.seconds
     while not lasts or time.perf_counter() < end:
         own, last = _one_message(crowd, job)
         delays += own
         lasts.append(last)
         _pause(gap, pauses)
-    seconds, used = time.perf_counter() - begin, cpu_seconds(job.pid) - used
+    seconds = time.perf_counter() - begin
+    broker, load = meter.read()
     delays.sort()
     lasts.sort()
     return Delays(messages=len(lasts), seconds=seconds, median_us=quantile(delays, 0.5) / 1e3,
                   p95_us=quantile(delays, 0.95) / 1e3, p99_us=quantile(delays, 0.99) / 1e3,
                   last_median_us=quantile(lasts, 0.5) / 1e3, last_p95_us=quantile(lasts, 0.95) / 1e3,
-                  last_p99_us=quantile(lasts, 0.99) / 1e3, broker_cpu_us=1e6 * used / len(delays))
+                  last_p99_us=quantile(lasts, 0.99) / 1e3, broker_cpu_us=1e6 * broker.running / len(delays),
+                  disturbance=max(broker.disturbance, load.disturbance))
 
 
 def _pause(gap: float, pauses: random.Random) -> None:
@@ -207,7 +227,7 @@ def saturated(crowd: Crowd, job: Job) -> Flow:
     start = clock()
     warm, end = start + WARM_UP_SHARE * job.seconds, start + job.seconds
     counting = False
-    before = own = used = begin = 0.0
+    before, begin, meter = 0, start, Meter(job)
     while True:
         room = min(min(received) + window - publisher.sent, publisher.room)
         if room >= batch:
@@ -216,16 +236,17 @@ def saturated(crowd: Crowd, job: Job) -> Flow:
         now = clock()
         if now >= warm and not counting:
             counting = True
-            before, own, used, begin = sum(received), time.process_time(), cpu_seconds(job.pid), now
+            before, begin, meter = sum(received), now, Meter(job)
         elif now >= end and (sum(received) > before or now > end + MESSAGE_SECONDS):
             break  # a broker so slow that nothing came yet gets more time; its rate is still a rate
     seconds = clock() - begin
-    deliveries = int(sum(received) - before) // stride
-    own, used = time.process_time() - own, cpu_seconds(job.pid) - used
+    deliveries = (sum(received) - before) // stride
+    broker, load = meter.read()
     if not deliveries:
         raise ConnectionFailed(f"No delivery was completed in {seconds:.2f} s of a flood at QoS {job.qos}.")
-    return Flow(deliveries, seconds, 1e6 * used / deliveries, used / seconds, own / seconds,
-                _drain(crowd, job.drain))
+    return Flow(deliveries=deliveries, seconds=seconds, broker_cpu_us=1e6 * broker.running / deliveries,
+                broker_busy=broker.running / seconds, load_busy=load.running / seconds,
+                disturbance=max(broker.disturbance, load.disturbance), drained=_drain(crowd, job.drain))
 
 
 def _drain(crowd: Crowd, seconds: float) -> bool:

@@ -23,7 +23,7 @@ from pathlib import Path
 from types import TracebackType
 
 from mqttsec.errors import ConfigurationError, ConnectionFailed, MissingPeerError
-from mqttsec.measure.cores import cpu_seconds, pin
+from mqttsec.measure.cores import pin, usage
 
 HOST = "127.0.0.1"
 START_SECONDS = 20.0
@@ -72,7 +72,7 @@ class BrokerProcess:
 
     def cpu_seconds(self) -> float:
         """Processor time it has used so far: user + system, seconds."""
-        return cpu_seconds(self.pid)
+        return usage(self.pid).running
 
     def output(self) -> str:
         """What it has printed so far, both streams."""

@@ -13,6 +13,8 @@ OURS, OURS_ACL, MOSQUITTO, AMQTT, CEILING = "mqttsec", "mqttsec+acl", "mosquitto
 NAMES = (OURS, MOSQUITTO, AMQTT, OURS_ACL, CEILING)
 """What can be measured, in the order of the alternation."""
 
+DISTURBED = 0.1
+"""A run in which broker or load wanted a core for this share of the time and did not get it is repeated."""
 SATURATED, PAUSED, BACK_TO_BACK = "saturated", "one at a time, pauses", "one at a time, back to back"
 
 
@@ -33,6 +35,8 @@ class Plan:
     """4 for MQTT 3.1.1, which every peer speaks; 5 for MQTT 5.0, which stock amqtt does not."""
     gap: float = 0.002
     """Mean pause between single messages, seconds."""
+    spare: float = 30.0
+    """Seconds in all that may go into repeating disturbed runs."""
 
     def __post_init__(self) -> None:
         for broker in self.brokers:
@@ -99,6 +103,8 @@ class Row:
     broker_busy: float | None = None
     """Share of a core."""
     load_busy: float | None = None
+    disturbance: float | None = None
+    """Share of the time that broker or load wanted a core which another program had."""
     median_us: float | None = None
     """Publish to receive, per delivery."""
     p95_us: float | None = None
