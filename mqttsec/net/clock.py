@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import itertools
 import math
 import selectors
@@ -236,12 +237,14 @@ def _run_on_a_thread(loop: VirtualClockLoop, main: Coroutine[Any, Any, T]) -> T:
             outcome.set_exception(error)
 
     worker = threading.Thread(target=work, name="mqttsec virtual time", daemon=True)
-    worker.start()
     try:
+        # Inside, because an interrupt may come before start() has returned.
+        worker.start()
         return outcome.result()
     except KeyboardInterrupt:
         # The notebook's Interrupt button: unwind the run instead of leaving it behind.
-        if not outcome.done():
+        # It may be ending by itself just now, its loop closed: then there is nothing to unwind.
+        with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(lambda: _cancel(loop.unfinished_tasks()))
             worker.join(5)
         raise

@@ -202,12 +202,15 @@ def test_it_runs_inside_a_running_loop_as_in_a_notebook_cell() -> None:
 def test_the_notebooks_interrupt_button_unwinds_a_run() -> None:
     # Signals reach the main thread only, so this needs a process of its own.
     program = """
-        import asyncio, _thread, threading
+        import asyncio, signal, threading
         from mqttsec.net import run_virtual
 
         async def virtual():
             try:
-                asyncio.get_running_loop().call_later(10, _thread.interrupt_main)
+                main_thread = threading.main_thread().ident
+                asyncio.get_running_loop().call_later(
+                    10, signal.pthread_kill, main_thread, signal.SIGINT
+                )
                 while True:
                     await asyncio.sleep(1)
             finally:
