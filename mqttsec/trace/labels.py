@@ -193,26 +193,22 @@ def _acknowledgement(packet: Puback | Pubrec | Pubrel | Pubcomp, protocol: int) 
 
 
 def _subscribe(packet: Subscribe, protocol: int) -> list[str]:
-    return [
-        f"id {packet.packet_id}",
-        _several([f"{_name(each.topic_filter)} QoS {each.qos}" for each in packet.filters]),
-    ]
+    filters = [f"{_name(each.topic_filter)} QoS {each.qos}" for each in packet.filters]
+    return [f"id {packet.packet_id}", *_several(filters)]
 
 
 def _suback(packet: Suback, protocol: int) -> list[str]:
-    return [
-        f"id {packet.packet_id}",
-        _several([f"QoS {code}" if code <= 2 else reason_name(code) for code in packet.reason_codes]),
-    ]
+    codes = [f"QoS {code}" if code <= 2 else reason_name(code) for code in packet.reason_codes]
+    return [f"id {packet.packet_id}", *_several(codes)]
 
 
 def _unsubscribe(packet: Unsubscribe, protocol: int) -> list[str]:
-    return [f"id {packet.packet_id}", _several([_name(each) for each in packet.topic_filters])]
+    return [f"id {packet.packet_id}", *_several([_name(each) for each in packet.topic_filters])]
 
 
 def _unsuback(packet: Unsuback, protocol: int) -> list[str]:
-    codes = packet.reason_codes
-    return [f"id {packet.packet_id}", _several([reason_name(code) for code in codes]) if any(codes) else ""]
+    codes = [reason_name(code) for code in packet.reason_codes] if any(packet.reason_codes) else []
+    return [f"id {packet.packet_id}", *_several(codes)]
 
 
 def _disconnect(packet: Disconnect, protocol: int) -> list[str]:
@@ -237,9 +233,13 @@ def _data(data: bytes | None) -> str:
     return f"data {len(data)} B" if data is not None else ""
 
 
-def _several(items: list[str], most: int = 3) -> str:
+def _several(items: list[str], most: int = 3) -> list[str]:
+    """The first few of a list with commas, each on its own so that a line can break between them."""
+    words = [f"{item}," for item in items[: most - 1]] + items[most - 1 : most]
+    if len(items) < most and items:
+        words[-1] = words[-1].removesuffix(",")
     more = len(items) - most
-    return ", ".join(items[:most]) + (f" and {more} more" if more > 0 else "")
+    return [*words, f"and {more} more"] if more > 0 else words
 
 
 _DESCRIPTIONS: dict[type[Packet], Callable[[Any, int], list[str]]] = {

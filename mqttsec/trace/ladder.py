@@ -21,6 +21,10 @@ NOTE_KINDS = frozenset({EventKind.DERIVED, EventKind.CHECKED, EventKind.REJECTED
 
 MIN_GAP = 16
 """Fewest characters between two parties: with many parties a ladder is wider than asked for."""
+MAX_LINES = 3
+"""A label that would take more lines where it belongs reaches over the next lifelines instead, ..."""
+WIDE_CELLS = 40
+"""... up to this width."""
 
 Row = Arrow | Event
 """One row of a ladder: an arrow, or a note at the party that recorded it."""
@@ -133,6 +137,23 @@ _NOTE_WORDS = {
 }
 
 
+def wrap_label(text: str, room: int, most: int) -> list[str]:
+    """`text` in lines of `room` cells, or, if those were too many, in wider ones of `most` cells at most."""
+    lines = wrap(text, max(room, 8))
+    return lines if len(lines) <= MAX_LINES else wrap(text, max(room, min(most, WIDE_CELLS)))
+
+
+def left_is_better(text: str, right: int, left: int, all_right: int, all_left: int) -> bool:
+    """Whether a note stands better left of its lifeline than right of it.
+
+    `right` and `left` are the cells to the next lifelines, the others those to the diagram's edges.
+    """
+    on_right, on_left = len(wrap(text, max(right, 8))), len(wrap(text, max(left, 8)))
+    if min(on_right, on_left) <= MAX_LINES:
+        return on_left < on_right
+    return all_right < min(cells(text), WIDE_CELLS) <= all_left
+
+
 def seconds(time: float | None) -> str:
     """A time as ladders show it: `0.055`, or `-` if nobody recorded it."""
     return "-" if time is None else f"{time:.3f}"
@@ -205,6 +226,7 @@ class _TextLadder:
         gaps = max(1, len(diagram.parties) - 1)
         room = (width - margin - 12) // gaps
         self._gap = max(MIN_GAP, min(room, self._wanted_gap(diagram)))
+        self._margin = margin
         names = [shorten(printable(name), self._gap - 2) for name in diagram.parties]
         left = margin + 2 + cells(names[0]) // 2
         self._names = names
@@ -295,11 +317,11 @@ class _TextLadder:
 
     def _above(self, label: str, left: int, room: int) -> list[_Line]:
         lines = []
-        for part in wrap(label, room - 2):
+        for part in wrap_label(label, room - 2, self._width - self._margin - 2):
             line = self._lifeline()
-            # The label wipes the lifelines behind it, or they would read as letters.
-            line.put(left, " " * room)
-            line.put(left + (room - cells(part)) // 2, part)
+            at = min(left + (room - cells(part)) // 2, self._width - cells(part) - 1)
+            # Blanks wipe the lifelines behind a label, or they would read as its letters.
+            line.put(max(at, self._margin) - 1, f" {part} ")
             lines.append(line)
         return lines
 
@@ -307,18 +329,19 @@ class _TextLadder:
         return self._beside(self._lifelines[self._column[event.party]], row_text(event))
 
     def _beside(self, at: int, text: str) -> list[_Line]:
-        """`text` at a lifeline, in the free space to its right; left of the last one if that is wider."""
-        later = [other for other in self._lifelines if other > at]
-        earlier = [other for other in self._lifelines if other < at]
-        right = (later[0] if later else self._width) - at - 3
-        to_left = bool(earlier) and not later and right < min(cells(text), at - earlier[-1] - 3)
-        room = at - earlier[-1] - 3 if to_left else right
+        """`text` at a lifeline: to its right if there is room, else to its left, else over its neighbours."""
+        right = min((other for other in self._lifelines if other > at), default=self._width) - at - 3
+        left = at - max((other for other in self._lifelines if other < at), default=at) - 3
+        all_right, all_left = self._width - at - 3, at - self._margin - 3
+        to_left = left_is_better(text, right, left, all_right, all_left)
+        part_width, most = (left, all_left) if to_left else (right, all_right)
         lines = []
-        for number, part in enumerate(wrap(text, max(room, 8))):
+        for number, part in enumerate(wrap_label(text, part_width, most)):
             line = self._lifeline()
             line.put(at, "*" if number == 0 else "|")
-            line.put(at - 1 - cells(part) if to_left else at + 2, part)
+            if to_left:
+                line.put(at - 2 - cells(part), f" {part} ")
+            else:
+                line.put(at + 1, f" {part}" + (" " if cells(part) > right else ""))
             lines.append(line)
         return lines
-
-

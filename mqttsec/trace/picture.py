@@ -16,8 +16,17 @@ from html import escape
 from mqttsec.packets import PacketType
 from mqttsec.trace.arrows import Arrow
 from mqttsec.trace.events import Event, EventKind
-from mqttsec.trace.labels import cells, packet_name, printable, shorten, wrap
-from mqttsec.trace.ladder import Ladder, Row, as_ladder, row_text, seconds, takes_time
+from mqttsec.trace.labels import GLUE, cells, packet_name, printable, shorten
+from mqttsec.trace.ladder import (
+    Ladder,
+    Row,
+    as_ladder,
+    left_is_better,
+    row_text,
+    seconds,
+    takes_time,
+    wrap_label,
+)
 
 _FONT = 12
 _CELL = 7.3
@@ -125,6 +134,7 @@ class _Page:
         highest = max((arrow.number for arrow in diagram.arrows), default=1)
         self._number_width = (len(str(highest)) + 1) * _CELL
         margin = 14 + self._number_width + self._time_width * (2 if self._both and not slanted else 1)
+        self._left = margin
         names = [cells(printable(name)) * _CELL for name in diagram.parties] or [0.0]
         count = len(diagram.parties)
         edge = min(max(names[0], names[-1]) / 2 + 14, 90)
@@ -230,16 +240,18 @@ class _Page:
         if isinstance(row, Arrow):
             room = abs(self._x[row.sender] - self._x[row.receiver]) or self._gap
             margin = 26 + (2 * _LOSS if row.lost else 0)
-            return wrap(row_text(row), max(8, int((room - margin) / _CELL)))
-        return wrap(row_text(row), max(8, int((self._note_room(row)[1] - 16) / _CELL)))
+            most = int((self._width - self._left) / _CELL)
+            return wrap_label(row_text(row), int((room - margin) / _CELL), most)
+        return wrap_label(row_text(row), *self._note_room(row)[1:])
 
-    def _note_room(self, event: Event) -> tuple[bool, float]:
-        """Whether a note stands left of its lifeline, and how wide it may be."""
+    def _note_room(self, event: Event) -> tuple[bool, int, int]:
+        """Whether a note stands left of its lifeline, and its cells to the next one and to the edge."""
         x = self._x[event.party]
         right = min((other for other in self._x.values() if other > x), default=self._width) - x
         left = x - max((other for other in self._x.values() if other < x), default=x)
-        to_left = left > right + 1
-        return to_left, left if to_left else right
+        room = [int((space - 16) / _CELL) for space in (right, left, self._width - x, x - self._left)]
+        to_left = left_is_better(row_text(event), *room)
+        return (True, room[1], room[3]) if to_left else (False, room[0], room[2])
 
     def _columns(self, height: float, shown: list[_Place]) -> list[str]:
         """Names and lifelines; a lifeline is interrupted where it would cross the text of an arrow."""
@@ -262,16 +274,29 @@ class _Page:
     def _interruptions(self, x: float, shown: list[_Place]) -> list[tuple[float, float]]:
         gaps = []
         for place in shown:
-            if not isinstance(place.row, Arrow) or place.end != place.start:
+            if place.end != place.start:
                 continue
-            middle = self._middle(place.row)
-            half = max(map(cells, place.lines)) * _CELL / 2 + 3
-            if middle - half < x < middle + half:
-                gaps.append((place.start - 4 - _LINE * len(place.lines), place.start - 3))
+            widest = max(map(cells, place.lines)) * _CELL
+            if isinstance(place.row, Arrow):
+                left = self._middle(place) - widest / 2 - 3
+                top, bottom = place.start - 4 - _LINE * len(place.lines), place.start - 3
+            else:
+                at = self._x[place.row.party]
+                left = at - 12 - widest if self._note_room(place.row)[0] else at + 8
+                top, bottom = place.start - 10, place.start + _LINE * len(place.lines) - 7
+            if left < x < left + widest + 6:
+                gaps.append((top, bottom))
         return gaps
 
-    def _middle(self, arrow: Arrow) -> float:
-        return (self._x[arrow.sender] + self._x[arrow.receiver]) / 2
+    def _middle(self, place: _Place) -> float:
+        """Where the label of an arrow has its middle: above the arrow, and within the picture."""
+        arrow = place.row
+        assert isinstance(arrow, Arrow)
+        middle = (self._x[arrow.sender] + self._x[arrow.receiver]) / 2
+        if arrow.sender == arrow.receiver:
+            middle += self._gap / 2
+        half = max(map(cells, place.lines)) * _CELL / 2
+        return max(min(middle, self._width - half - 2), self._left + half + 6)
 
     def _row(self, place: _Place, marked: bool) -> list[str]:
         row = place.row
@@ -336,9 +361,7 @@ class _Page:
 
     def _label(self, arrow: Arrow, place: _Place, marked: bool) -> list[str]:
         name = packet_name(arrow.frame) if arrow.frame else "TLS"
-        middle, y = self._middle(arrow), (place.start + place.end) / 2
-        if arrow.sender == arrow.receiver:
-            middle += self._gap / 2
+        middle, y = self._middle(place), (place.start + place.end) / 2
         turn = ""
         if place.end != place.start:
             # Along a slanted arrow; text always reads from left to right.
@@ -354,7 +377,7 @@ class _Page:
         return parts
 
     def _note(self, event: Event, place: _Place) -> list[str]:
-        to_left, _ = self._note_room(event)
+        to_left = self._note_room(event)[0]
         x = self._x[event.party]
         wrong = event.kind is EventKind.REJECTED
         y = _number(place.start)
@@ -377,7 +400,7 @@ class _Page:
 
 def _spoken(row: Row) -> str:
     """The row in words, for the tool tip and for screen readers."""
-    [text] = wrap(row_text(row), 100_000_000)
+    text = row_text(row).replace(GLUE, " ")
     if not isinstance(row, Arrow):
         return f"{row.party}: {text}, at {seconds(row.time)} s"
     words = f"{row.number}: {row.sender} to {row.receiver}: {text}, {row.size} bytes"

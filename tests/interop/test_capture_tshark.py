@@ -56,7 +56,9 @@ def dissect(events: Iterable[Event], folder: Path) -> list[dict[str, list[str]]]
         layers = frame["_source"]["layers"]
         text = json.dumps(layers)
         # The flags of TCP analysis stand for gaps, retransmissions, segments out of order and the like.
-        for trouble in ("_ws.malformed", "tcp.analysis.flags", "mqtt.illegal", "mqtt.unknown", "mqtt.prop_unk"):
+        for trouble in (
+            "_ws.malformed", "tcp.analysis.flags", "mqtt.illegal", "mqtt.unknown", "mqtt.prop_unknown",
+        ):  # fmt: skip
             assert trouble not in text, text
         # Wireshark remarks upon every SYN and FIN; a warning or an error would be trouble.
         remarks = fields(layers).get("_ws.expert.severity", [])
