@@ -128,6 +128,7 @@ class NotebookPage:
         self.page.wait_for_function(
             f"() => {PANEL}?.sessionContext.session?.kernel?.status === 'idle'", timeout=60 * SECONDS
         )
+        self._wait_for_splash_to_go()
         # Commands go to the current widget, which the file browser may be at first.
         self.page.evaluate(f"() => window.jupyterapp.shell.activateById({PANEL}.id)")
 
@@ -223,6 +224,11 @@ class NotebookPage:
         # The body itself has no size, which Playwright calls hidden.
         body = self.page.locator(f"body[data-jp-theme-name='{name}']")
         body.wait_for(state="attached", timeout=15 * SECONDS)
+        self._wait_for_splash_to_go()
+
+    def _wait_for_splash_to_go(self) -> None:
+        """JupyterLab dims the page with its logo while it loads, and while it changes its theme."""
+        self.page.locator("#jupyterlab-splash").wait_for(state="detached", timeout=30 * SECONDS)
 
     def colour(self, selector: str, what: str = "color") -> tuple[int, ...]:
         """A computed colour of an element as (red, green, blue[, ...])."""
