@@ -15,10 +15,10 @@ from mqttsec.packets.wire import FieldRow, RecordingReader
 def explain(frame: bytes, protocol: int = MQTT_5) -> tuple[FieldRow, ...]:
     """The fields of one packet in the order of their bytes.
 
-    Rows of length 0 are parts (flags) of the byte above them; all other rows together cover every
-    byte once. Where the packet is refused, the last row is named `fault`: it covers the bytes that
-    make no field, and its meaning says what is wrong (its length is 0 where every byte made sense
-    for itself).
+    Rows of length 0 are parts (flags) of the byte above them, or an empty Application Message; all
+    other rows together cover every byte once. Where the packet is refused, the last row is named
+    `fault`: it covers the bytes that make no field, and its meaning says what is wrong (its length
+    is 0 where every byte made sense for itself).
     """
     reader = RecordingReader(frame)
     try:

@@ -36,7 +36,7 @@ class FieldRow:
     offset: int
     """First byte, counted from the packet's first byte."""
     length: int
-    """Number of bytes; 0 for a part of the byte before (a flag)."""
+    """Number of bytes; 0 for a part of the byte before (a flag) and for an empty Application Message."""
     value: str
     """The value as read."""
     meaning: str = ""
@@ -212,14 +212,17 @@ class RecordingReader(Reader):
         return value
 
     def utf8_string(self, name: str) -> str:
-        start = self.position
-        value = super().utf8_string(name)
-        count = self.position - start - 2
-        self._keep(name, start, repr(value), f"UTF-8 Encoded String, {count} bytes after a two-byte length")
-        return value
+        return self._text(name, name)
 
     def utf8_string_pair(self, name: str) -> tuple[str, str]:
-        return self.utf8_string(f"{name} name"), self.utf8_string(f"{name} value")
+        return self._text(name, f"{name} name"), self._text(name, f"{name} value")
+
+    def _text(self, name: str, row_name: str) -> str:
+        start = self.position
+        value = super().utf8_string(name)
+        bytes_of_text = f"{self.position - start - 2} bytes after a two-byte length"
+        self._keep(row_name, start, repr(value), f"UTF-8 Encoded String, {bytes_of_text}")
+        return value
 
     def rest(self, name: str) -> bytes:
         start = self.position

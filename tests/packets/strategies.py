@@ -43,8 +43,9 @@ NONCHARACTERS = "".join(map(chr, range(0xFDD0, 0xFDF0))) + "".join(
 CHARACTERS = st.characters(exclude_categories=["Cs", "Cc"], exclude_characters=NONCHARACTERS)
 
 # Most strings are short; now and then one is as long as the two length bytes allow.
-texts = st.text(CHARACTERS, max_size=12) | st.sampled_from(["x" * 65_535, "\ufeffBOM stays", "\U0010fffd"])
-binaries = st.binary(max_size=12) | st.just(b"\xff" * 65_535)
+texts = (st.text(CHARACTERS, max_size=12) | st.sampled_from(["\ufeffBOM stays", "\U0010fffd"])
+         | st.just(65_535).map("x".__mul__))
+binaries = st.binary(max_size=12) | st.just(65_535).map(b"\xff".__mul__)
 levels = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"],
                                exclude_characters=NONCHARACTERS + "+#/"), max_size=4)
 topics = st.lists(levels, min_size=1, max_size=4).map("/".join).filter(bool)
