@@ -59,7 +59,8 @@ def test_environment_yml_is_in_step_with_pyproject() -> None:
     assert pip == {"pip": ["-c constraints.txt", "-e .[labs,test]"]}
     installed = {requirement.name for requirement in requirements()}
     for extra, lines in PROJECT["optional-dependencies"].items():
-        assert {Requirement(line).name for line in lines} <= installed, f"extra {extra} is not in labs or test"
+        named = {Requirement(line).name for line in lines}
+        assert named <= installed, f"extra {extra} is not in labs or test"
 
 
 @pytest.mark.parametrize("python", PYTHONS)
