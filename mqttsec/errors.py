@@ -27,6 +27,19 @@ class ConnectionFailed(MqttsecError):
         """The Reason Code of the CONNACK or DISCONNECT that ended it (MQTT 5, 2.4), if one came."""
 
 
+class Refused(MqttsecError):
+    """The other side understood a request and said no: a Reason Code of 0x80 or above."""
+
+    def __init__(self, message: str, reason_code: int) -> None:
+        super().__init__(message)
+        self.reason_code = reason_code
+        """The Reason Code of the SUBACK, UNSUBACK, PUBACK, PUBREC or PUBCOMP (MQTT 5, 2.4)."""
+
+
+class TimedOut(MqttsecError):
+    """An answer did not come in the time that was given for it."""
+
+
 class ProtocolError(MqttsecError):
     """A packet that breaks a rule of the MQTT standard; its sender is at fault.
 
