@@ -206,3 +206,27 @@ def test_any_names_and_notes_leave_the_lifelines_straight(names: list[str], deta
             positions |= {at} if character == "|" else set()
             at += cells(character)
     assert len(positions) == len(diagram.parties)
+
+
+def test_long_labels_reach_over_lifelines_where_parties_stand_close() -> None:
+    script = Script()
+    for name in ("p", "s1", "s2", "s3"):
+        script.pass_on(name, BROKER, Pingreq())
+    script.pass_on("p", BROKER, Publish("site/seattle/temperature", b"12.8", 1, retain=True, packet_id=1))
+    refusal = "no retained messages here, as the settings say"
+    script.trace.record(EventKind.REJECTED, BROKER, "p", detail=refusal)
+    assert text_ladder(ladder(script.trace), width=60, times=False) == CROWDED
+
+
+CROWDED = r"""
+     p            broker            s1              s2              s3
+  1  |--- PINGREQ -->|               |               |               |
+  2  |               |<-- PINGREQ ---|               |               |
+  3  |               |<---------- PINGREQ -----------|               |
+  4  |               |<------------------ PINGREQ -------------------|
+   PUBLISH QoS 1 id 1 RETAIN         |               |               |
+   "site/seattle/temperature" 35 B   |               |               |
+  5  |-------------->|               |               |               |
+     |               * REJECTED: no retained messages here, as       |
+     |               | the settings say              |               |
+"""[1:-1]

@@ -222,3 +222,20 @@ def test_message_to_oneself_and_many_parties() -> None:
     for number in range(15):
         script.pass_on(f"client-{number}", BROKER, Pingreq())
     assert float(parsed(svg_ladder(script.trace, width=400)).attrib["width"]) > 15 * 120
+
+
+@pytest.mark.parametrize("width", [300, 500, 900])
+def test_all_text_is_inside_the_picture(width: int) -> None:
+    script = Script(delay=0.01)
+    for name in ("p", "s1", "s2", "s3", "a rather long client identifier"):
+        script.pass_on(name, BROKER, Connect(name, username="somebody", password=b"x", keep_alive=60_000))
+        script.trace.record(EventKind.REJECTED, name, detail="a reason that needs many lines " * 3)
+    root = parsed(svg_ladder(script.trace, width=width))
+    right_edge, bottom = float(root.attrib["width"]), float(root.attrib["height"])
+    for text in root.iter(f"{SVG}text"):
+        title = text.find(f"{SVG}title")
+        shown = "".join(text.itertext()).removeprefix((title.text or "") if title is not None else "")
+        size, x = len(shown) * 7.2, float(text.attrib["x"])
+        left = {"start": x, "middle": x - size / 2, "end": x - size}[text.attrib["text-anchor"]]
+        assert left >= 0 and left + size <= right_edge, shown
+        assert 0 < float(text.attrib["y"]) < bottom
