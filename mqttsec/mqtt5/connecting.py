@@ -8,6 +8,7 @@ from amqtt.events import BrokerEvents
 
 from mqttsec.errors import AuthenticationError, ProtocolError
 from mqttsec.mqtt5.auth import AuthConversation, AuthSuccess
+from mqttsec.mqtt5.replies import because
 from mqttsec.mqtt5.session import Session
 from mqttsec.packets import (
     MQTT_3_1_1,
@@ -32,7 +33,7 @@ def announced_protocol(frame: bytes) -> int:
     while at < 6 and at < len(frame) and frame[at - 1] & 0x80:
         at += 1
     level = frame[at + 6 : at + 7]
-    return MQTT_3_1_1 if level and level[0] < MQTT_5 else MQTT_5
+    return MQTT_5 if level and level[0] >= MQTT_5 else MQTT_3_1_1
 
 
 def begin(connection: Connection, connect: Connect) -> None:
@@ -44,6 +45,7 @@ def begin(connection: Connection, connect: Connect) -> None:
     connection.expects = Expect.AUTHENTICATION
     connection.cancel_timer()
     connection.maximum_packet_size = connect.properties.maximum_packet_size or connection.maximum_packet_size
+    connection.problem_information = connect.properties.request_problem_information != 0
     connection.alias_limit = min(
         connect.properties.topic_alias_maximum or 0, connection.broker.settings.topic_alias_maximum
     )
@@ -67,13 +69,9 @@ def refuse(connection: Connection, reason_code: int, reason: str) -> None:
     if connection.protocol < MQTT_5:
         connection.send(Connack(False, connect_return_code(reason_code)))
     else:
-        connection.send(
-            Connack(
-                False,
-                reason_code,
-                Properties(reason_string=reason[:200]) if reason.isprintable() else NO_PROPERTIES,
-            )
-        )
+        # A client of a later version may not even know what a Reason String is.
+        unknown = reason_code == ReasonCode.UNSUPPORTED_PROTOCOL_VERSION
+        connection.send(Connack(False, reason_code, NO_PROPERTIES if unknown else because(reason)))
     connection.close()
 
 
@@ -193,7 +191,6 @@ def _enter(
         session = _resume(old, session)
     session.expiry_interval = _expiry(connect, settings.maximum_session_expiry)
     session.will = connect.will
-    session.problem_information = connect.properties.request_problem_information != 0
     keep_alive = connect.keep_alive
     if settings.server_keep_alive is not None and connect.protocol >= MQTT_5:
         keep_alive = settings.server_keep_alive

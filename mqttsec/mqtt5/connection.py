@@ -24,24 +24,21 @@ from mqttsec.mqtt5.auth import AuthConversation
 from mqttsec.mqtt5.fanout import through_channel
 from mqttsec.mqtt5.message import Form, Message
 from mqttsec.mqtt5.outbox import Delivery
+from mqttsec.mqtt5.replies import LARGEST_PACKET, because, encode_reply
 from mqttsec.mqtt5.session import Session
 from mqttsec.packets import (
     MQTT_5,
     Connect,
     Disconnect,
     Packet,
-    Properties,
     ReasonCode,
     Splitter,
     decode,
-    encode,
 )
 from mqttsec.trace.events import EventKind
 
 if TYPE_CHECKING:
     from mqttsec.mqtt5.broker import Broker
-
-_LARGEST = 268_435_460
 
 
 class Expect(enum.Enum):
@@ -81,8 +78,10 @@ class Connection(BrokerProtocolHandler, asyncio.Protocol):  # type: ignore[misc,
         """True while this connection stands in the broker's list of those that have to write."""
         self.topics_by_alias: dict[int, bytes] = {}
         """Topic Aliases that the client set."""
-        self.maximum_packet_size = _LARGEST
+        self.maximum_packet_size = LARGEST_PACKET
         """Largest packet that the client takes, in bytes."""
+        self.problem_information = True
+        """False: the client wants no Reason Strings and User Properties on most packets."""
         self.alias_limit = 0
         """How many Topic Aliases the client takes."""
         self._aliases: dict[bytes, int] = {}
@@ -105,7 +104,7 @@ class Connection(BrokerProtocolHandler, asyncio.Protocol):  # type: ignore[misc,
     @property
     def needs_single_copies(self) -> bool:
         """True when this client cannot share its bytes with others."""
-        return self.alias_limit > 0 or self.maximum_packet_size < _LARGEST
+        return self.alias_limit > 0 or self.maximum_packet_size < LARGEST_PACKET
 
     def encode_qos_0(self, message: Message, form: Form) -> bytes | None:
         """A QoS 0 PUBLISH for this client alone, or None where it is too large for it."""
@@ -161,7 +160,11 @@ class Connection(BrokerProtocolHandler, asyncio.Protocol):  # type: ignore[misc,
 
     def send(self, packet: Packet) -> None:
         """Let a packet leave with the next write."""
-        self.push(encode(packet, self.protocol))
+        frame = encode_reply(packet, self.protocol, self.maximum_packet_size, self.problem_information)
+        if frame is None:
+            self.abandon(f"{packet.packet_type.name} is larger than the client takes")
+            return
+        self.push(frame)
         self.broker.schedule_flush()
 
     def flush(self) -> None:
@@ -189,7 +192,7 @@ class Connection(BrokerProtocolHandler, asyncio.Protocol):  # type: ignore[misc,
             self.end(ReasonCode.QUOTA_EXCEEDED, "you read more slowly than messages come")
 
     def _observe_sent(self, data: bytes) -> None:
-        for frame in Splitter(_LARGEST).feed(data):
+        for frame in Splitter(LARGEST_PACKET).feed(data):
             self.broker.observe(EventKind.SENT, self, frame)
             self.broker.fire_packet_event(MQTTEvents.PACKET_SENT, frame, self.session)
 
@@ -349,24 +352,13 @@ class Connection(BrokerProtocolHandler, asyncio.Protocol):  # type: ignore[misc,
         self.broker.observe(EventKind.REJECTED, self, detail=f"{reason} (0x{reason_code:02X})")
         # [MQTT-3.14.0-1] a Server sends DISCONNECT only after a CONNACK below 0x80; 3.1.1 knows none.
         if self.protocol >= MQTT_5 and self.expects is Expect.PACKETS:
-            self.push(
-                encode(
-                    Disconnect(reason_code, Properties(reason_string=reason[:200]))
-                    if self._fits(reason)
-                    else Disconnect(reason_code),
-                    self.protocol,
-                )
-            )
+            self.send(Disconnect(reason_code, because(reason)))
         self.close()
 
     def abandon(self, reason: str) -> None:
         """Close without a word, where the standard has no packet to say it with."""
         self.broker.observe(EventKind.REJECTED, self, detail=reason)
         self.close()
-
-    def _fits(self, reason: str) -> bool:
-        # [MQTT-3.14.2-3] no Reason String that makes DISCONNECT larger than the client takes.
-        return reason.isprintable() and len(reason.encode()[:800]) + 16 <= self.maximum_packet_size
 
     def ended_by_client(self) -> None:
         """The client said DISCONNECT 0x00: its Will Message is discarded [MQTT-3.1.2-8]."""

@@ -48,11 +48,16 @@ def _packet_identifier(frame: bytes) -> int:
 
 
 def is_urgent(connection: Connection, frame: bytes) -> bool:
-    """True for a packet that is not held back while something waits: AUTH, and DISCONNECT before CONNACK."""
+    """True for a packet that is not held back while something waits."""
     packet_type = frame[0] >> 4
-    return packet_type == PacketType.AUTH or (
-        packet_type == PacketType.DISCONNECT and connection.session is None
-    )
+    if packet_type == PacketType.AUTH:
+        return True
+    if connection.session is not None or connection.connect is None:
+        return False
+    # [MQTT-3.1.2-30] with an Authentication Method "the Client MUST NOT send any packets other than AUTH or
+    # DISCONNECT packets until it has received a CONNACK packet": such a packet is refused, not held.
+    enhanced = connection.connect.properties.authentication_method is not None
+    return enhanced or packet_type == PacketType.DISCONNECT
 
 
 def handle(connection: Connection, frame: bytes) -> None:

@@ -61,8 +61,6 @@ class Session(amqtt.session.Session):  # type: ignore[misc, unused-ignore]
         """Runs while a Will Message is delayed."""
         self.expiry_timer: asyncio.TimerHandle | None = None
         """Runs while the client is away."""
-        self.problem_information = True
-        """Request Problem Information of the last CONNECT."""
         self.channel: Channel | None = None
         """Transforms messages between broker and client; None: they pass as they are."""
 

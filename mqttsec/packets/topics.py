@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mqttsec.errors import MalformedPacketError
+from mqttsec.packets.reason_codes import ReasonCode
 
 SHARE = "$share/"
 """How the Topic Filter of a shared subscription begins (4.8.2)."""
@@ -11,12 +12,14 @@ SHARE = "$share/"
 def check_topic_name(topic: str) -> str:
     """Return `topic` if a PUBLISH may bear it; raise `MalformedPacketError` otherwise.
 
-    [MQTT-4.7.3-1] at least one character; [MQTT-3.3.2-2] no wildcard characters.
+    [MQTT-4.7.3-1] at least one character; [MQTT-3.3.2-2] no wildcard characters (then 0x90).
     """
     if not topic:
         raise MalformedPacketError("a Topic Name has at least one character")
     if "+" in topic or "#" in topic:
-        raise MalformedPacketError(f"the Topic Name {topic!r} holds a wildcard")
+        raise MalformedPacketError(
+            f"the Topic Name {topic!r} holds a wildcard", ReasonCode.TOPIC_NAME_INVALID
+        )
     return topic
 
 
@@ -44,7 +47,7 @@ def split_share(topic_filter: str) -> tuple[str | None, str]:
     """
     if not topic_filter.startswith(SHARE):
         return None, topic_filter
-    name, separator, plain = topic_filter[len(SHARE):].partition("/")
+    name, separator, plain = topic_filter[len(SHARE) :].partition("/")
     # [MQTT-4.8.2-1] a ShareName of at least one character; [MQTT-4.8.2-2] without "/", "+", "#",
     # followed by "/" and a Topic Filter.
     if not name or "+" in name or "#" in name or not separator or not plain:
