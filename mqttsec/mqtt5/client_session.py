@@ -108,7 +108,9 @@ class ClientSession:
         """
         packet_id = packet.packet_id
         if isinstance(packet, Pubcomp):
-            self._finish(self._released, packet_id, packet.reason_code)
+            # Table 3-7: 0x92 Packet Identifier not found "is not an error during recovery". The Server
+            # had done with the message, and the connection broke before its PUBCOMP came.
+            self._finish(self._released, packet_id, ReasonCode.SUCCESS)
             return None
         delivery = self._published.get(packet_id)
         if isinstance(packet, Puback):

@@ -40,6 +40,16 @@ def test_at_qos_2_pubrel_follows_pubrec_and_pubcomp_ends_it() -> None:
     assert outcomes == [0]
 
 
+def test_a_pubcomp_of_0x92_after_a_broken_connection_is_success() -> None:
+    session = ClientSession()
+    outcomes = submit(session, Publish("t", b"1", 2))
+    list(session.ready())
+    session.acknowledged(Pubrec(1))
+    assert session.resume(send_maximum=10) == [Pubrel(1)]
+    session.acknowledged(Pubcomp(1, 0x92))
+    assert outcomes == [0]
+
+
 def test_a_pubrec_that_refuses_ends_it_without_pubrel() -> None:
     """[MQTT-4.3.3-4]"""
     session = ClientSession()

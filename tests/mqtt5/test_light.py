@@ -17,8 +17,10 @@ from mqttsec.errors import (
     Refused,
     TimedOut,
 )
+from mqttsec.mqtt5.auth import AuthConversation, AuthSuccess
+from mqttsec.mqtt5.broker import Broker
 from mqttsec.mqtt5.light import LightClient
-from mqttsec.net import LinkSettings, MemoryNetwork, run_virtual
+from mqttsec.net import LinkSettings, MemoryNetwork, OnLoss, run_virtual
 from mqttsec.packets import (
     Auth,
     Connack,
@@ -401,7 +403,7 @@ def test_an_acknowledgement_that_stays_away_is_an_error() -> None:
         (Properties(maximum_qos=1), {"qos": 2}, 0x9B),
         (Properties(retain_available=0), {"retain": True}, 0x9A),
         (Properties(maximum_packet_size=50), {"payload": b"x" * 50}, 0x95),
-        (Properties(), {"topic": "a/#"}, 0x81),
+        (Properties(), {"topic": "a/#"}, 0x90),
         (Properties(), {"qos": 3}, 0x82),
     ],
 )
@@ -869,3 +871,129 @@ def test_mosquitto_refuses_an_unknown_method() -> None:
 
     with local_mosquitto() as port:
         asyncio.run(main(port))
+
+
+# Against our own broker ------------------------------------------------------------------------
+
+
+async def start_broker(network: MemoryNetwork, **options: Any) -> Broker:
+    broker = Broker(config={"listeners": {"default": {"type": "external"}}}, **options)
+    await broker.start()
+    network.listen(broker.protocol_factory(), "broker", 1883)
+    return broker
+
+
+class SumsAtTheBroker:
+    """The Server's side of `Sums`: one number at first, another one again."""
+
+    method = "sums"
+
+    async def authenticate(self, conversation: AuthConversation) -> AuthSuccess:
+        number = b"21" if conversation.again else b"20"
+        if await conversation.challenge(number) != number:
+            raise AuthenticationError("a wrong sum", 0x87)
+        return AuthSuccess(b"fine")
+
+
+def test_our_broker_authenticates_and_authenticates_again() -> None:
+    async def main() -> None:
+        network = MemoryNetwork()
+        broker = await start_broker(network, methods=[SumsAtTheBroker()])
+        sums = Sums()
+        client = LightClient("alice", network=network, authenticator=sums)
+        await client.connect("broker")
+        await client.reauthenticate()
+        assert sums.finished == 2
+        refused = LightClient("bob", network=network, authenticator=Sums(give_up_at=20))
+        with pytest.raises(AuthenticationError):
+            await refused.connect("broker")
+        await client.disconnect()
+        await broker.shutdown()
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("protocol", [5, 4])
+def test_each_message_arrives_exactly_once_however_often_the_link_breaks(protocol: int) -> None:
+    """[MQTT-4.3.3-10], [MQTT-4.4.0-1]: links that break every few packets, and nothing lost or doubled."""
+    count = 60
+
+    async def main() -> int:
+        network = MemoryNetwork(seed=3)
+        broker = await start_broker(network)
+        stays = Properties(session_expiry_interval=3600) if protocol == 5 else Properties()
+        alice, bob = (
+            LightClient(name, network=network, properties=stays, protocol=protocol, timeout=600)
+            for name in ("alice", "bob")
+        )
+        breaking = LinkSettings(delay=0.01, loss=0.08, on_loss=OnLoss.BREAK)
+        connections = 0
+
+        async def hold(client: LightClient) -> None:
+            nonlocal connections
+            while True:
+                try:
+                    await client.connect("broker", clean_start=False, link=breaking)
+                    connections += 1
+                    await client.wait_closed()
+                except ConnectionFailed:
+                    await asyncio.sleep(0.01)
+
+        # A first connection over a good link, for the subscription.
+        await bob.connect("broker", clean_start=False)
+        await bob.subscribe("t", qos=2)
+        await bob.disconnect()
+        holding = [asyncio.ensure_future(hold(client)) for client in (alice, bob)]
+        sending: list[asyncio.Future[int]] = []
+        for number in range(count):
+            while not alice.connected:
+                await asyncio.sleep(0.01)
+            sending.append(asyncio.ensure_future(alice.publish("t", str(number), 2)))
+            await asyncio.sleep(0.005)
+        await asyncio.gather(*sending)
+        got: list[int] = []
+        while len(got) < count:
+            try:
+                got.append(int((await bob.next_message()).payload))
+            except ConnectionFailed:
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(5)
+        for task in holding:
+            task.cancel()
+        bob.abort()
+        alice.abort()
+        # What came beyond the expected would be here.
+        with pytest.raises(ConnectionFailed):
+            got.append(int((await bob.next_message()).payload))
+        assert got == list(range(count))
+        await broker.shutdown()
+        return connections
+
+    assert run_virtual(main()) > 20
+
+
+def test_a_thousand_clients_in_one_process_under_virtual_time() -> None:
+    async def main() -> float:
+        loop = asyncio.get_running_loop()
+        network = MemoryNetwork(default=LinkSettings(delay=0.02))
+        broker = await start_broker(network)
+        counts: dict[str, int] = {}
+
+        def count(name: str) -> Callable[[Publish], None]:
+            def on_message(message: Publish) -> None:
+                counts[name] = counts.get(name, 0) + 1
+
+            return on_message
+
+        names = [f"c{n}" for n in range(1000)]
+        clients = [LightClient(name, network=network, on_message=count(name), keep_alive=0) for name in names]
+        await asyncio.gather(*(client.connect("broker") for client in clients))
+        await asyncio.gather(*(client.subscribe("all", qos=1) for client in clients))
+        await clients[0].publish("all", "hello", 1)
+        await asyncio.sleep(1)
+        assert counts == {client.client_id: 1 for client in clients}
+        await asyncio.gather(*(client.disconnect() for client in clients))
+        await broker.shutdown()
+        return loop.time()
+
+    assert run_virtual(main()) < 5
