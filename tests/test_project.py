@@ -165,6 +165,21 @@ def test_setup_names_what_is_wrong_with_a_python(tmp_path: Path) -> None:
     assert not (tmp_path / "venv").exists()
 
 
+def test_setup_says_how_to_get_venv_where_python_comes_without_it(tmp_path: Path) -> None:
+    bare = tmp_path / "python3"
+    bare.write_text(f'#!/bin/sh\ncase "$*" in *ensurepip*) exit 1;; esac\nexec {sys.executable} "$@"\n')
+    bare.chmod(0o755)
+    done = subprocess.run(
+        # A PATH without apt-get: nothing can be installed.
+        ["/bin/sh", "tools/setup_venv.sh", str(tmp_path / "venv")], cwd=ROOT, capture_output=True, text=True,
+        env={"PATH": str(tmp_path)}, check=False,
+    )
+    assert done.returncode == 1
+    assert "python3 has no 'venv' and 'ensurepip'" in done.stderr
+    assert "apt install python3-venv" in done.stderr
+    assert not (tmp_path / "venv").exists()
+
+
 @pytest.mark.parametrize(("ci", "status"), [("true", 1), ("", 0)])
 def test_missing_programs_are_loud_and_a_failure_in_ci(tmp_path: Path, ci: str, status: int) -> None:
     done = subprocess.run(

@@ -11,9 +11,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
 import pytest
 
-from tools.editions import LABS, ROOT, Edition, editions, make
+from tools.editions import LABS, METADATA, ROOT, Edition, editions, make
 from tools.notebook_lint import complaints
 
 EDITIONS = list(editions())
@@ -67,6 +68,19 @@ def test_relative_links_of_the_labs_lead_somewhere() -> None:
                 if "://" not in link and not ((LABS / name).parent / link).exists():
                     dead.append(f"{name}: {link}")
     assert dead == []
+
+
+@pytest.mark.parametrize(("shown", "status"), [("4 packets", 0), ("5 packets", 1)])
+def test_a_changed_number_fails_under_nbval(tmp_path: Path, shown: str, status: int) -> None:
+    cell = nbformat.v4.new_code_cell("print(2 + 2, 'packets')", execution_count=1)
+    cell.outputs = [nbformat.v4.new_output("stream", text=f"{shown}\n")]
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell], metadata=METADATA), tmp_path / "01_lab.ipynb")
+    strictly = ["--nbval", "--nbval-current-env", "--nbval-cell-timeout=120"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *strictly, str(tmp_path)],
+        cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
+    )
+    assert done.returncode == status, done.stdout + done.stderr
 
 
 def test_make_runs_nbval_strictly_on_the_whole_folder() -> None:
