@@ -37,8 +37,8 @@ def encode_reply(
         packet = _terse(packet)
     frame = encode(packet, protocol)
     if len(frame) > maximum_packet_size:
-        # [MQTT-3.2.2-19], [MQTT-3.14.2-3] and their like: not "if it would increase the size of the ... packet
-        # beyond the Maximum Packet Size".
+        # [MQTT-3.2.2-19], [MQTT-3.14.2-3] and their like: not "if it would increase the size of the ...
+        # packet beyond the Maximum Packet Size".
         frame = encode(_terse(packet), protocol)
     return frame if len(frame) <= maximum_packet_size else None
 
