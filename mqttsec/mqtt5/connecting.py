@@ -20,7 +20,12 @@ from mqttsec.packets import (
     Properties,
     ReasonCode,
 )
-from mqttsec.packets.reason_codes import ALLOWED_REASON_CODES, PacketType, connect_return_code
+from mqttsec.packets.reason_codes import (
+    ALLOWED_REASON_CODES,
+    SERVER_DISCONNECT_CODES,
+    PacketType,
+    connect_return_code,
+)
 from mqttsec.trace.events import EventKind
 
 if TYPE_CHECKING:
@@ -55,6 +60,10 @@ def begin(connection: Connection, connect: Connect) -> None:
 
 def refuse(connection: Connection, reason_code: int, reason: str) -> None:
     """Answer a CONNECT with a CONNACK of 0x80 or more, and close (3.1.4, 3.2.2.2)."""
+    from mqttsec.mqtt5.connection import Expect
+
+    if connection.expects is Expect.NOTHING:
+        return
     if (
         connection.connect is None
         and connection.protocol < MQTT_5
@@ -172,6 +181,11 @@ def _enter(
     connection: Connection, connect: Connect, session: Session, assigned: str | None, success: AuthSuccess
 ) -> None:
     """The client is who it says: take over or begin its session, and answer (3.1.4, 3.2)."""
+    from mqttsec.mqtt5.connection import Expect
+
+    if connection.expects is Expect.NOTHING:
+        # It said DISCONNECT, or broke a rule, while it was being authenticated.
+        return
     broker, settings = connection.broker, connection.broker.settings
     old = broker.session(session.client_id)
     if old is not None and old.connection is not None:
@@ -305,7 +319,8 @@ async def _authenticate_again(connection: Connection, connect: Connect, data: by
     try:
         success = await _converse(connection, connect, session, data, again=True)
     except (AuthenticationError, ProtocolError) as error:
-        connection.end(error.reason_code, str(error))
+        known = error.reason_code in SERVER_DISCONNECT_CODES
+        connection.end(error.reason_code if known else ReasonCode.NOT_AUTHORIZED, str(error))
         return
     if connection.session is session:
         connection.send(

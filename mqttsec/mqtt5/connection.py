@@ -35,6 +35,7 @@ from mqttsec.packets import (
     Splitter,
     decode,
 )
+from mqttsec.packets.reason_codes import SERVER_DISCONNECT_CODES
 from mqttsec.trace.events import EventKind
 
 if TYPE_CHECKING:
@@ -91,6 +92,8 @@ class Connection(BrokerProtocolHandler, asyncio.Protocol):  # type: ignore[misc,
         self._task: asyncio.Task[None] | None = None
         self._again: asyncio.Task[None] | None = None
         self._paused = False
+        self._backlog = bytearray()
+        self._ended = False
         self._keep_alive = 0.0
         self._keep_alive_timer: asyncio.TimerHandle | None = None
         self._last_heard = 0.0
@@ -173,22 +176,25 @@ class Connection(BrokerProtocolHandler, asyncio.Protocol):  # type: ignore[misc,
         out, transport = self.out, self.transport
         if not out:
             return
-        if transport is None:
+        if transport is None or self._ended:
             out.clear()
-            return
-        if self._paused:
-            self._check_write_buffer(transport)
             return
         data = out[0] if len(out) == 1 else b"".join(out)
         out.clear()
+        if self._paused:
+            self._let_wait(data, transport)
+        else:
+            self._write(data, transport)
+
+    def _write(self, data: bytes, transport: asyncio.Transport) -> None:
         if self.broker.observed:
             self._observe_sent(data)
         transport.write(data)
 
-    def _check_write_buffer(self, transport: asyncio.Transport) -> None:
-        waiting = transport.get_write_buffer_size() + sum(map(len, self.out))
-        if waiting > self.broker.settings.max_write_buffer:
-            self.out.clear()
+    def _let_wait(self, data: bytes, transport: asyncio.Transport) -> None:
+        self._backlog += data
+        if transport.get_write_buffer_size() + len(self._backlog) > self.broker.settings.max_write_buffer:
+            self._backlog.clear()
             self.end(ReasonCode.QUOTA_EXCEEDED, "you read more slowly than messages come")
 
     def _observe_sent(self, data: bytes) -> None:
@@ -203,7 +209,10 @@ class Connection(BrokerProtocolHandler, asyncio.Protocol):  # type: ignore[misc,
     def resume_writing(self) -> None:
         """The network takes bytes again."""
         self._paused = False
-        self.flush()
+        if self._backlog and self.transport is not None and not self._ended:
+            data = bytes(self._backlog)
+            self._backlog.clear()
+            self._write(data, self.transport)
 
     # Bytes in ----------------------------------------------------------------------------------
 
@@ -349,6 +358,9 @@ class Connection(BrokerProtocolHandler, asyncio.Protocol):  # type: ignore[misc,
         """Close with DISCONNECT and a Reason Code (MQTT 5); the Will Message goes out."""
         if self.expects is Expect.NOTHING:
             return
+        if reason_code not in SERVER_DISCONNECT_CODES:
+            # A code that only CONNACK knows, such as 0x84 for a second CONNECT of another version.
+            reason_code = ReasonCode.PROTOCOL_ERROR
         self.broker.observe(EventKind.REJECTED, self, detail=f"{reason} (0x{reason_code:02X})")
         # [MQTT-3.14.0-1] a Server sends DISCONNECT only after a CONNACK below 0x80; 3.1.1 knows none.
         if self.protocol >= MQTT_5 and self.expects is Expect.PACKETS:
@@ -376,7 +388,10 @@ class Connection(BrokerProtocolHandler, asyncio.Protocol):  # type: ignore[misc,
         self.expects = Expect.NOTHING
         self._held.clear()
         self._stop_watching()
+        # The last packets go out behind what the network has not taken yet.
+        self.resume_writing()
         self.flush()
+        self._ended = True
         transport = self.transport
         if transport is not None and not transport.is_closing():
             transport.resume_reading()
@@ -402,6 +417,7 @@ class Connection(BrokerProtocolHandler, asyncio.Protocol):  # type: ignore[misc,
         self._stop_watching()
         self.expects = Expect.NOTHING
         self.out.clear()
+        self._backlog.clear()
         self._held.clear()
         for task in (self._task, self._again):
             if task is not None:
