@@ -8,36 +8,63 @@ sessions, routing, QoS, wills and expiry.
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
+import math
 import random
 import ssl
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import replace
 from functools import partial
 from typing import Any, cast
 
 import amqtt.broker
+import websockets.asyncio.server
 from amqtt.adapters import ReaderAdapter, WriterAdapter
 from amqtt.broker import RetainedApplicationMessage
 from amqtt.contexts import Action, ListenerConfig, ListenerType
 from amqtt.errors import BrokerError, PluginError, PluginLoadError
 from amqtt.events import BrokerEvents, Events
+from dacite import DaciteError
+from websockets import Subprotocol
 from websockets.asyncio.server import ServerConnection
 
-from mqttsec.errors import ConfigurationError
+from mqttsec.errors import ConfigurationError, MalformedPacketError
 from mqttsec.mqtt5 import fanout
 from mqttsec.mqtt5.adapters import serve_adapters, serve_websocket
 from mqttsec.mqtt5.auth import AuthenticationMethod
-from mqttsec.mqtt5.connection import Connection
+from mqttsec.mqtt5.connection import Connection, Expect
 from mqttsec.mqtt5.message import Message, forwarded
 from mqttsec.mqtt5.plugins import PacketView, TopicFiltering
-from mqttsec.mqtt5.router import Route, Router, Target
-from mqttsec.mqtt5.session import Session
+from mqttsec.mqtt5.router import Route, Router, Target, is_servers_own
+from mqttsec.mqtt5.session import Session, Subscription
 from mqttsec.mqtt5.settings import NEVER, BrokerSettings
 from mqttsec.packets import NO_PROPERTIES, Properties, ReasonCode, check_topic_name, matches
+from mqttsec.packets.reason_codes import SUBACK_FAILURE
+from mqttsec.packets.topics import check_topic_filter, split_share
 from mqttsec.trace.events import EventKind, Trace
 
 _ANONYMOUS = "amqtt.plugins.authentication.AnonymousAuthPlugin"
+
+
+_CONFIGURATION_FAULTS = (
+    BrokerError,
+    PluginError,
+    PluginLoadError,
+    DaciteError,
+    ValueError,
+    TypeError,
+    KeyError,
+    OSError,
+)
+_PORT_FAULTS = (errno.EADDRINUSE, errno.EACCES, errno.EADDRNOTAVAIL)
+
+# amqtt logs a traceback of what `start` raises as well.
+logging.getLogger(__name__).addFilter(lambda record: record.msg != "Broker startup failed")
+# websockets logs a traceback for each client that does not get through the opening handshake.
+_websocket_log = logging.getLogger(f"{__name__}.websocket")
+_websocket_log.setLevel(logging.CRITICAL)
 
 
 class Retained(RetainedApplicationMessage):  # type: ignore[misc, unused-ignore]
@@ -82,8 +109,9 @@ class Broker(amqtt.broker.Broker):  # type: ignore[misc, unused-ignore]
         full.setdefault("plugins", {_ANONYMOUS: {"allow_anonymous": self.settings.allow_anonymous}})
         try:
             super().__init__(full, loop)
-        except (BrokerError, PluginError, PluginLoadError, ValueError, TypeError, KeyError, OSError) as error:
-            raise ConfigurationError(f"amqtt does not take this broker configuration: {error}") from error
+        except _CONFIGURATION_FAULTS as error:
+            why = error.__cause__ or error
+            raise ConfigurationError(f"amqtt does not take this broker configuration: {why!r}") from error
         self.logger = logging.getLogger(__name__)
         self.methods = {method.method: method for method in methods}
         """Enhanced authentication methods by name; may be added to at any time."""
@@ -110,6 +138,9 @@ class Broker(amqtt.broker.Broker):  # type: ignore[misc, unused-ignore]
         self._connection_count = 0
         self._stopping = False
         self._idle = asyncio.Event()
+        self._background: set[asyncio.Task[None]] = set()
+        self._open_by_listener: Counter[str] = Counter()
+        self._next_retained_look = -math.inf
         self._random: random.Random = (
             random.SystemRandom() if self.settings.seed is None else random.Random(self.settings.seed)
         )
@@ -125,7 +156,17 @@ class Broker(amqtt.broker.Broker):  # type: ignore[misc, unused-ignore]
         try:
             await super().start()
         except BrokerError as error:
-            raise ConfigurationError(f"{error}. Choose another port, or port 0 for a free one") from error
+            await self._undo_start()
+            port_is_wrong = isinstance(error.__cause__, OSError) and error.__cause__.errno in _PORT_FAULTS
+            hint = ". Choose another port, or port 0 for a free one" if port_is_wrong else ""
+            raise ConfigurationError(f"{error}{hint}") from error
+
+    async def _undo_start(self) -> None:
+        # Of several listeners the first may be open when the second fails.
+        for server in self._servers.values():
+            await server.close_instance()
+        self._servers.clear()
+        await self.plugins_manager.close()
 
     async def shutdown(self) -> None:
         """Close every connection with 0x8B Server shutting down, then the listeners."""
@@ -133,7 +174,10 @@ class Broker(amqtt.broker.Broker):  # type: ignore[misc, unused-ignore]
             return
         self._stopping = True
         for server in self._servers.values():
-            if server.instance is not None:
+            if isinstance(server.instance, websockets.asyncio.server.Server):
+                # Their clients are told in MQTT first, then in WebSocket.
+                server.instance.close(close_connections=False)
+            elif server.instance is not None:
                 server.instance.close()
         for connection in list(self.connections):
             connection.end(ReasonCode.SERVER_SHUTTING_DOWN, "the broker shuts down")
@@ -148,6 +192,9 @@ class Broker(amqtt.broker.Broker):  # type: ignore[misc, unused-ignore]
                 await asyncio.sleep(0)
         for session, _ in list(self._sessions.values()):
             session.cancel_timers()
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
         await super().shutdown()
 
     async def _broadcast_loop(self) -> None:
@@ -171,7 +218,14 @@ class Broker(amqtt.broker.Broker):  # type: ignore[misc, unused-ignore]
     # Listeners ---------------------------------------------------------------------------------
 
     def protocol_factory(self, listener: str = "default") -> Callable[[], Connection]:
-        """What makes the protocol of a new connection: for TCP, TLS and in-memory links."""
+        """What makes the protocol of a new connection: for TCP, TLS and in-memory links.
+
+        Raises `ConfigurationError` for a listener that the configuration does not name.
+        """
+        if listener not in self.listeners_config:
+            raise ConfigurationError(
+                f"there is no listener {listener!r}; there are {[*self.listeners_config]}"
+            )
         return partial(Connection, self, listener)
 
     async def _create_server_instance(
@@ -192,11 +246,29 @@ class Broker(amqtt.broker.Broker):  # type: ignore[misc, unused-ignore]
                 ssl=ssl_context,
                 backlog=1024,
             )
+        if listener_type is ListenerType.WS:
+            # As amqtt does, but with room for MQTT's largest packet (websockets' own limit is 1 MiB), without
+            # compression, whose state is dearer than the connection, and without a second keep alive.
+            return await websockets.asyncio.server.serve(
+                partial(self.ws_connected, listener_name=listener_name),
+                address,
+                port,
+                ssl=ssl_context,
+                subprotocols=[Subprotocol("mqtt")],
+                max_size=self.settings.maximum_packet_size + 1024 * 1024,
+                compression=None,
+                ping_interval=None,
+                open_timeout=self.settings.connect_timeout,
+                close_timeout=self.settings.close_timeout,
+                logger=_websocket_log,
+            )
         return await super()._create_server_instance(listener_name, listener_type, address, port, ssl_context)
 
     def _create_ssl_context(self, listener: ListenerConfig) -> ssl.SSLContext:
         context: ssl.SSLContext = amqtt.broker.Broker._create_ssl_context(listener)
         if self.settings.require_client_certificate:
+            if not context.cert_store_stats()["x509_ca"]:
+                raise BrokerError("client certificates are required: name their CA by the listener's cafile")
             # amqtt only asks for a certificate; who wants to know its clients must insist.
             context.verify_mode = ssl.CERT_REQUIRED
         return context
@@ -235,11 +307,19 @@ class Broker(amqtt.broker.Broker):  # type: ignore[misc, unused-ignore]
     def opened(self, connection: Connection) -> bool:
         """Count a new connection in; False when there are too many."""
         self.connections.add(connection)
-        return len(self.connections) <= self.settings.max_connections and not self._stopping
+        self._open_by_listener[connection.listener] += 1
+        # amqtt's own limit of a listener; 0 and -1 say that there is none.
+        limit = self.listeners_config[connection.listener].max_connections
+        return (
+            len(self.connections) <= self.settings.max_connections
+            and not (0 < limit < self._open_by_listener[connection.listener])
+            and not self._stopping
+        )
 
     def closed(self, connection: Connection) -> None:
         """Count a connection out."""
         self.connections.discard(connection)
+        self._open_by_listener[connection.listener] -= 1
         self.observe(EventKind.CLOSED, connection)
         if not self.connections:
             self._idle.set()
@@ -278,6 +358,7 @@ class Broker(amqtt.broker.Broker):  # type: ignore[misc, unused-ignore]
     def enter(self, session: Session, connection: Connection) -> None:
         """A session has a connection now."""
         session.transitions.connect()
+        session._on_enter_connected()
         self._sessions[session.client_id] = (session, connection)
         if session.subscriptions:
             self.router.forget()
@@ -285,6 +366,7 @@ class Broker(amqtt.broker.Broker):  # type: ignore[misc, unused-ignore]
     def left(self, session: Session, clean: bool) -> None:
         """A session lost its connection: its Will Message (3.1.2.5) and its expiry (3.1.2.11.2)."""
         session.transitions.disconnect()
+        session._on_enter_disconnected()
         self.fire(BrokerEvents.CLIENT_DISCONNECTED, client_id=session.client_id, client_session=session)
         if clean or self._stopping:
             session.will = None
@@ -317,6 +399,29 @@ class Broker(amqtt.broker.Broker):  # type: ignore[misc, unused-ignore]
         for topic_filter in list(session.subscriptions):
             self.router.unsubscribe(session, topic_filter)
 
+    def create_offline_session(self, client_id: str) -> tuple[Connection, Session]:
+        """The session of a client that has not connected yet, for a plugin (amqtt's own way in)."""
+        connection = Connection(self, next(iter(self.listeners_config)))
+        connection.expects = Expect.NOTHING
+        session = Session(client_id)
+        session.clean_session = False
+        session.expiry_interval = NEVER
+        session.transitions.disconnect()
+        return connection, session
+
+    async def add_subscription(self, subscription: tuple[str, int], session: Any) -> int:
+        """Subscribe a session, for a plugin (amqtt's own way in). Returns the granted QoS, or 0x80."""
+        topic_filter, qos = subscription
+        try:
+            plain = split_share(check_topic_filter(topic_filter))[1]
+        except MalformedPacketError:
+            return SUBACK_FAILURE
+        if not await self.filtering.ask(session, plain, Action.SUBSCRIBE):
+            return SUBACK_FAILURE
+        row = Subscription(topic_filter, session, min(qos, self.settings.maximum_qos))
+        self.router.subscribe(row)
+        return row.qos
+
     def _send_will(self, session: Session) -> None:
         will, session.will = session.will, None
         session.will_timer = None
@@ -326,15 +431,17 @@ class Broker(amqtt.broker.Broker):  # type: ignore[misc, unused-ignore]
         message = Message(
             will.topic, will.payload, will.qos, will.retain, properties, session.client_id, self.now()
         )
+        if is_servers_own(will.topic):
+            return
         if self.filtering.immediate:
             if self.filtering.permits(session, will.topic, Action.PUBLISH):
-                self.deliver(message, session)
+                self._deliver(message)
         else:
-            self._loop.create_task(self._send_will_slowly(session, message))
+            self.in_background(self._send_will_slowly(session, message))
 
     async def _send_will_slowly(self, session: Session, message: Message) -> None:
         if await self.filtering.ask(session, message.topic, Action.PUBLISH):
-            await self._deliver_slowly(message, session)
+            await self._deliver_slowly(message)
 
     # Messages ----------------------------------------------------------------------------------
 
@@ -349,25 +456,37 @@ class Broker(amqtt.broker.Broker):  # type: ignore[misc, unused-ignore]
     ) -> bool:
         """Publish a message of the broker's own. False when nobody is subscribed.
 
-        Must be called on the broker's loop. Raises `MalformedPacketError` for a topic with wildcards.
+        Must be called on the broker's loop. Where plugins have to be waited for, True only says that there
+        are subscriptions. Raises `MalformedPacketError` for a topic with wildcards, `ConfigurationError` for
+        a QoS that there is not.
         """
+        if not 0 <= qos <= 2:
+            raise ConfigurationError(f"QoS {qos} cannot be; choose 0, 1 or 2")
         message = Message(
             check_topic_name(topic), payload, qos, retain, forwarded(properties), publisher, self.now()
         )
-        return self.deliver(message, None)
+        if self.filtering.immediate:
+            return self._deliver(message)
+        self.in_background(self._deliver_slowly(message))
+        return not self.router.route(message.topic, message.topic_bytes).empty
 
-    def deliver(self, message: Message, publisher: Session | None) -> bool:
-        """Retain if asked, and deliver to all subscribers. False when nobody is subscribed."""
+    def _deliver(self, message: Message) -> bool:
         if message.retain and self.settings.retain_available:
             self.retain(message)
-        route = self.router.route(message.topic, message.topic_bytes)
-        return fanout.publish(self, message, route, publisher)
+        return fanout.publish(self, message, self.router.route(message.topic, message.topic_bytes))
 
-    async def _deliver_slowly(self, message: Message, publisher: Session | None) -> None:
+    async def _deliver_slowly(self, message: Message) -> None:
         if message.retain and self.settings.retain_available:
             self.retain(message)
         route = await self.permitted_route(self.router.route(message.topic, message.topic_bytes))
-        fanout.publish(self, message, route, publisher)
+        fanout.publish(self, message, route)
+
+    def in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something that waits for plugins; given up when the broker shuts down."""
+        task = self._loop.create_task(work)
+        # asyncio itself holds tasks only weakly.
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
 
     async def _broadcast_message(
         self, session: Any, topic: str | None, data: bytes | bytearray | None, force_qos: int | None = None
@@ -376,7 +495,7 @@ class Broker(amqtt.broker.Broker):  # type: ignore[misc, unused-ignore]
         message = Message(
             topic or "", bytes(data or b""), force_qos or 0, False, forwarded(NO_PROPERTIES), "", self.now()
         )
-        await self._deliver_slowly(message, None)
+        await self._deliver_slowly(message)
 
     def retain(self, message: Message) -> int:
         """Keep a message for later subscribers; an empty payload removes it (3.3.1.3).
@@ -392,10 +511,22 @@ class Broker(amqtt.broker.Broker):  # type: ignore[misc, unused-ignore]
                 self.fire(BrokerEvents.RETAINED_MESSAGE, client_id=None, retained_message=removed)
             return ReasonCode.SUCCESS
         if message.topic not in store and len(store) >= self.settings.max_retained_messages:
-            return ReasonCode.QUOTA_EXCEEDED
-        store[message.topic] = Retained(message)
+            self._forget_expired_retained()
+            if len(store) >= self.settings.max_retained_messages:
+                return ReasonCode.QUOTA_EXCEEDED
+        store[message.topic] = Retained(message.copy())
         self.fire(BrokerEvents.RETAINED_MESSAGE, client_id=None, retained_message=store[message.topic])
         return ReasonCode.SUCCESS
+
+    def _forget_expired_retained(self) -> None:
+        # A look at all of them is dear, so the publisher of a full store does not get one for every message.
+        if self.now() < self._next_retained_look:
+            return
+        now = self.now()
+        self._next_retained_look = now + 1.0
+        store = self._retained_messages
+        for topic in [row.topic for row in store.values() if _message_of(row, now).expired(now)]:
+            del store[topic]
 
     async def retain_message(
         self,
@@ -420,10 +551,11 @@ class Broker(amqtt.broker.Broker):  # type: ignore[misc, unused-ignore]
         else:
             rows = [store[topic_filter]] if topic_filter in store else []
         now = self.now()
-        for row in rows:
-            if row.message.expired(now):
-                del store[row.topic]
-        return [row.message for row in rows if not row.message.expired(now)]
+        messages = [_message_of(row, now) for row in rows]
+        for message in messages:
+            if message.expired(now):
+                del store[message.topic]
+        return [message for message in messages if not message.expired(now)]
 
     def _may_receive_now(self, session: Session, topic: str) -> bool:
         # Plugins that wait are asked for every message instead (`permitted_route`).
@@ -477,6 +609,13 @@ class Broker(amqtt.broker.Broker):  # type: ignore[misc, unused-ignore]
         """Tell amqtt's plugins of a packet."""
         if self._hears_packets:
             self.fire(event, packet=PacketView(frame), session=session)
+
+
+def _message_of(row: RetainedApplicationMessage, now: float) -> Message:
+    if isinstance(row, Retained):
+        return row.message
+    # A plugin of amqtt put it there, as its persistence plugins do at the start.
+    return Message(row.topic, bytes(row.data), row.qos or 0, True, forwarded(NO_PROPERTIES), "", now)
 
 
 def _without_delay(properties: Properties) -> Properties:

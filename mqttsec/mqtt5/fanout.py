@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mqttsec.errors import MqttsecError
+from mqttsec.mqtt5.faults import report_fault
 from mqttsec.mqtt5.message import Form, Message, forwarded
 from mqttsec.mqtt5.outbox import Delivery
 from mqttsec.mqtt5.router import Plan, Route, Target
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from mqttsec.mqtt5.broker import Broker
 
 
-def publish(broker: Broker, message: Message, route: Route, publisher: Session | None) -> bool:
+def publish(broker: Broker, message: Message, route: Route) -> bool:
     """Deliver `message` to everyone on `route`. False when nobody is subscribed."""
     plan = route.plan(message.qos, message.retain)
     dirty = broker.dirty
@@ -42,26 +43,25 @@ def publish(broker: Broker, message: Message, route: Route, publisher: Session |
                     session.outbox.enqueue(delivery)
                 check_bounds(broker, session)
     if plan.singles or route.shared:
-        _publish_singly(broker, message, route, plan, publisher)
+        _publish_singly(broker, message, route, plan)
     broker.schedule_flush()
     return not route.empty
 
 
-def _publish_singly(
-    broker: Broker, message: Message, route: Route, plan: Plan, publisher: Session | None
-) -> None:
+def _publish_singly(broker: Broker, message: Message, route: Route, plan: Plan) -> None:
     for target in plan.singles:
-        deliver_to_target(broker, message, target, publisher)
+        deliver_to_target(broker, message, target)
     for topic_filter, rows in route.shared:
         row = broker.router.next_of_share(topic_filter, rows)
         target = Target(row.session)
         target.subscriptions.append(row)
-        deliver_to_target(broker, message, target, None)
+        deliver_to_target(broker, message, target)
 
 
-def deliver_to_target(broker: Broker, message: Message, target: Target, publisher: Session | None) -> None:
+def deliver_to_target(broker: Broker, message: Message, target: Target) -> None:
     """Deliver the one copy that a session gets of a message."""
-    form = target.form(message.qos, message.retain, own=target.session is publisher)
+    # By Client Identifier, not by session: the Will of a session that has ended is still the client's own.
+    form = target.form(message.qos, message.retain, own=target.session.client_id == message.publisher)
     if form is not None:
         deliver(broker, target.session, message, form)
 
@@ -92,7 +92,7 @@ def check_bounds(broker: Broker, session: Session) -> None:
 
 
 def through_channel(session: Session, message: Message) -> Message | None:
-    """The message as the session's channel changes it; None where the channel refuses it."""
+    """The message as the session's channel changes it; None where the channel refuses it, or fails."""
     channel = session.channel
     if channel is None:
         return message
@@ -101,6 +101,10 @@ def through_channel(session: Session, message: Message) -> Message | None:
             message.topic, message.payload, message.properties, message.shared
         )
     except MqttsecError:
+        return None
+    except Exception as error:
+        # A fault in one client's channel must not keep the message from the others, nor let it out unchanged.
+        report_fault("the channel", session.client_id, error)
         return None
     return Message(
         message.topic,

@@ -11,8 +11,9 @@ from amqtt.session import IncomingApplicationMessage
 
 from mqttsec.errors import MalformedPacketError, MqttsecError, ProtocolError
 from mqttsec.mqtt5 import connecting, fanout, subscribing
+from mqttsec.mqtt5.faults import report_fault
 from mqttsec.mqtt5.message import Forwarded, Message, forwarded, forwarded_from_wire
-from mqttsec.mqtt5.router import Route
+from mqttsec.mqtt5.router import Route, is_servers_own
 from mqttsec.packets import (
     MQTT_5,
     Auth,
@@ -29,6 +30,7 @@ from mqttsec.packets import (
     check_topic_name,
     decode,
 )
+from mqttsec.packets.reason_codes import ALLOWED_REASON_CODES
 from mqttsec.packets.wire import check_text
 
 if TYPE_CHECKING:
@@ -263,8 +265,7 @@ def _route(
     """Deliver, retain, acknowledge: in this order, so that what is acknowledged has been done."""
     broker = connection.broker
     code: int = ReasonCode.SUCCESS
-    if message.topic.startswith("$SYS"):
-        # 4.7.2: topics with a leading $ are the Server's own; like mosquitto, $SYS is not written by clients.
+    if is_servers_own(message.topic):
         allowed = False
     if broker.hears_messages:
         _fire(connection, BrokerEvents.MESSAGE_RECEIVED, message, packet_id)
@@ -278,7 +279,7 @@ def _route(
         if code < 0x80:
             if broker.hears_messages:
                 _fire(connection, BrokerEvents.MESSAGE_BROADCAST, message, packet_id)
-            if not fanout.publish(broker, message, route, session):
+            if not fanout.publish(broker, message, route):
                 # 3.4.2.1: 0x10 says that nobody is subscribed, where the Server knows it.
                 code = ReasonCode.NO_MATCHING_SUBSCRIBERS
     if message.qos == 1:
@@ -295,7 +296,12 @@ def _through_channel(session: Session, message: Message, properties: Forwarded) 
     try:
         payload, changed = channel.inbound(message.topic, message.payload, properties.properties)
     except MqttsecError as error:
-        return message, getattr(error, "reason_code", ReasonCode.IMPLEMENTATION_SPECIFIC_ERROR)
+        code = getattr(error, "reason_code", 0)
+        known = code >= 0x80 and code in ALLOWED_REASON_CODES[PacketType.PUBACK]
+        return message, code if known else ReasonCode.IMPLEMENTATION_SPECIFIC_ERROR
+    except Exception as error:
+        report_fault("the channel", session.client_id, error)
+        return message, ReasonCode.IMPLEMENTATION_SPECIFIC_ERROR
     return Message(
         message.topic,
         payload,
@@ -364,7 +370,8 @@ def _disconnect(connection: Connection, session: Session, packet: Disconnect) ->
     if interval is not None:
         # 3.14.2.2.2: "If the Session Expiry Interval in the CONNECT packet was zero, then it is a Protocol
         # Error to set a non-zero Session Expiry Interval in the DISCONNECT packet".
-        if not session.expiry_interval and interval:
+        assert connection.connect is not None
+        if interval and not connection.connect.properties.session_expiry_interval:
             raise ProtocolError("DISCONNECT gives a Session Expiry Interval that CONNECT did not")
         session.expiry_interval = min(interval, connection.broker.settings.maximum_session_expiry)
     if packet.reason_code == ReasonCode.DISCONNECT_WITH_WILL_MESSAGE or packet.reason_code >= 0x80:

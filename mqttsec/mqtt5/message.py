@@ -119,6 +119,14 @@ class Message:
         """Where channels keep what is equal for many receivers (see `Channel.outbound`)."""
         self._forms: dict[Form, tuple[bytes, bytes]] = {}
 
+    def copy(self) -> Message:
+        """The same message without the wire forms that were made of it, to be kept for long."""
+        message = Message.__new__(Message)
+        for name in Message.__slots__:
+            setattr(message, name, getattr(self, name))
+        message.shared, message._forms = {}, {}
+        return message
+
     def __repr__(self) -> str:
         return f"Message({self.topic!r}, {len(self.payload)} bytes, QoS {self.qos})"
 
@@ -153,7 +161,9 @@ class Message:
         Interval set to the received value minus the time that the message has been waiting".
         """
         if self.expiry is None and alias is None:
-            return self.parts(form)
+            # What was encoded for the others is used; nothing is kept for this one, or a client could fill
+            # the memory by asking for a retained message under ever new Subscription Identifiers.
+            return self._forms.get(form) or self._encode(form, None)
         left = None if self.expiry is None else max(0, self.expiry - int(now - self.received_at))
         return self._encode(form, left, topic, alias)
 

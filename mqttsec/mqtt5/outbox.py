@@ -111,9 +111,7 @@ class Outbox:
             self._queue = waiting
 
     def _send_again(self, packet_id: int, push: _Push, encode: _Encode) -> None:
-        entry = self.inflight.get(packet_id)
-        if entry is None:
-            return
+        entry = self.inflight[packet_id]
         self._active += 1
         if isinstance(entry, Released):
             push(pubrel(packet_id))
@@ -149,7 +147,10 @@ class Outbox:
 
     def _finish(self, packet_id: int) -> None:
         del self.inflight[packet_id]
-        if self._active:
+        if self._queue and isinstance(self._queue[0], int) and packet_id in self._queue:
+            # Acknowledged before it was sent again: it never counted against the window.
+            self._queue.remove(packet_id)
+        else:
             self._active -= 1
 
     def puback(self, packet_id: int) -> None:

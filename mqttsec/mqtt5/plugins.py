@@ -16,6 +16,7 @@ from amqtt.plugins.base import BaseTopicPlugin
 from amqtt.plugins.manager import PluginManager
 from amqtt.plugins.topic_checking import TopicAccessControlListPlugin, TopicTabooPlugin
 
+from mqttsec.mqtt5.faults import report_fault
 from mqttsec.mqtt5.session import Session
 from mqttsec.packets import PacketType
 
@@ -24,7 +25,10 @@ _STEADY = (TopicAccessControlListPlugin, TopicTabooPlugin)
 
 
 class TopicFiltering:
-    """May this client publish to, subscribe to, or receive from this topic?"""
+    """May this client publish to, subscribe to, or receive from this topic?
+
+    As in amqtt one plugin's False forbids, and None leaves it to the others. A plugin that fails forbids.
+    """
 
     def __init__(self, manager: PluginManager[Any]) -> None:
         self._manager = manager
@@ -47,10 +51,17 @@ class TopicFiltering:
         if answer is None:
             if len(self._answers) >= _REMEMBERED:
                 self._answers.clear()
-            answer = self._answers[key] = all(
-                _step(plugin, session, topic, action) is not False for plugin in self._plugins
-            )
+            answer = all(self._answer(plugin, session, topic, action) for plugin in self._plugins)
+            self._answers[key] = answer
         return answer
+
+    @staticmethod
+    def _answer(plugin: BaseTopicPlugin, session: Session, topic: str, action: Action) -> bool:
+        try:
+            return _step(plugin, session, topic, action) is not False
+        except Exception as error:
+            report_fault(type(plugin).__name__, session.client_id, error)
+            return False
 
     async def ask(self, session: Session, topic: str, action: Action) -> bool:
         """The answer of any plugins; waits where they wait."""
@@ -58,7 +69,11 @@ class TopicFiltering:
             return True
         if self.immediate:
             return self.permits(session, topic, action)
-        answers = await self._manager.map_plugin_topic(session=session, topic=topic, action=action)
+        try:
+            answers = await self._manager.map_plugin_topic(session=session, topic=topic, action=action)
+        except Exception as error:
+            report_fault("a topic plugin", session.client_id, error)
+            return False
         return all(answer is not False for answer in answers.values())
 
 

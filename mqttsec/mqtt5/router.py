@@ -7,7 +7,7 @@ changes; inside it a `Plan` groups the receivers by wire form.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 from mqttsec.mqtt5.message import Form
@@ -18,6 +18,11 @@ from mqttsec.packets.topics import split_share
 _CACHED_ROUTES = 20_000
 
 
+def is_servers_own(topic: str) -> bool:
+    """True for topics that clients do not write: 4.7.2 leaves that to the Server; as in mosquitto, $SYS."""
+    return topic.startswith("$SYS")
+
+
 class Node:
     """One level of the filter index."""
 
@@ -25,7 +30,8 @@ class Node:
 
     def __init__(self) -> None:
         self.children: dict[str, Node] = {}
-        self.filters: set[str] = set()
+        self.filters: tuple[str, ...] = ()
+        """The filters that end here: the plain one and the shared ones. Hardly ever more than one."""
 
 
 class FilterIndex:
@@ -38,8 +44,12 @@ class FilterIndex:
         """Enter a filter; a shared subscription is found under its plain filter."""
         node = self._root
         for level in split_share(topic_filter)[1].split("/"):
-            node = node.children.setdefault(level, Node())
-        node.filters.add(topic_filter)
+            child = node.children.get(level)
+            if child is None:
+                child = node.children[level] = Node()
+            node = child
+        if topic_filter not in node.filters:
+            node.filters += (topic_filter,)
 
     def remove(self, topic_filter: str) -> None:
         """Take a filter out, with the branches that it alone needed."""
@@ -50,35 +60,38 @@ class FilterIndex:
             if child is None:
                 return
             path.append(child)
-        path[-1].filters.discard(topic_filter)
+        path[-1].filters = tuple(item for item in path[-1].filters if item != topic_filter)
         for parent, level in zip(reversed(path[:-1]), reversed(levels), strict=True):
             child = parent.children[level]
             if child.filters or child.children:
                 return
             del parent.children[level]
 
-    def matching(self, topic: str) -> Iterator[str]:
-        """All filters that match `topic`."""
-        levels = topic.split("/")
+    def matching(self, topic: str) -> list[str]:
+        """All filters that match the Topic Name `topic`, which holds no wildcards."""
+        found: list[str] = []
         # [MQTT-4.7.2-1] a leading wildcard does not match a Topic Name that begins with $.
         wild = not topic.startswith("$")
-        yield from self._walk(self._root, levels, 0, wild)
-
-    def _walk(self, node: Node, levels: list[str], depth: int, wild: bool) -> Iterator[str]:
-        if wild:
+        nodes = [self._root]
+        for level in topic.split("/"):
+            following = []
+            for node in nodes:
+                children = node.children
+                exact = children.get(level)
+                if exact is not None:
+                    following.append(exact)
+                if wild:
+                    if "+" in children:
+                        following.append(children["+"])
+                    if "#" in children:
+                        found += children["#"].filters
+            nodes, wild = following, True
+        for node in nodes:
+            found += node.filters
             # "sport/#" also matches the singular "sport": '#' includes the parent level (4.7.1.2).
-            rest = node.children.get("#")
-            if rest is not None:
-                yield from rest.filters
-        if depth == len(levels):
-            yield from node.filters
-            return
-        exact = node.children.get(levels[depth])
-        if exact is not None and levels[depth] not in ("+", "#"):
-            yield from self._walk(exact, levels, depth + 1, True)
-        one = node.children.get("+") if wild else None
-        if one is not None:
-            yield from self._walk(one, levels, depth + 1, True)
+            if "#" in node.children:
+                found += node.children["#"].filters
+        return found
 
 
 class Target:
@@ -96,7 +109,7 @@ class Target:
         self.subscriptions: list[Subscription] = []
 
     def form(self, qos: int, retain: bool, own: bool = False) -> Form | None:
-        """Wire form of the copy; None when this is the publisher itself and No Local forbids it."""
+        """Wire form of the copy; None when the message is the client's `own` and No Local forbids it."""
         # [MQTT-3.8.3-3] No Local: "Application Messages MUST NOT be forwarded to a connection with a
         # ClientID equal to the ClientID of the publishing connection".
         rows = [row for row in self.subscriptions if not (own and row.no_local)]

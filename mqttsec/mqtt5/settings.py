@@ -46,6 +46,8 @@ class BrokerSettings:
     """Sessions, connected or waiting; past it a client without one is refused with 0x97."""
     max_subscriptions: int = 10_000
     """Subscriptions of one session; more are refused with 0x97."""
+    max_topic_levels: int = 200
+    """Levels of a Topic Filter; one with more is refused with 0x8F. Each costs memory."""
     max_inflight: int = 1024
     """Unacknowledged QoS 1 and 2 messages sent to one client, below what its Receive Maximum allows."""
     max_queued_messages: int = 20_000
@@ -87,9 +89,11 @@ class BrokerSettings:
             "max_connections",
             "max_sessions",
             "max_subscriptions",
+            "max_topic_levels",
             "max_queued_messages",
             "max_queued_bytes",
             "max_write_buffer",
+            "max_retained_messages",
         ):
             if getattr(self, name) <= 0:
                 raise ConfigurationError(f"{name}={getattr(self, name)} cannot be; choose more than 0")

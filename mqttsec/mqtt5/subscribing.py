@@ -21,7 +21,7 @@ from mqttsec.packets import (
     Unsubscribe,
 )
 from mqttsec.packets.reason_codes import SUBACK_FAILURE
-from mqttsec.packets.topics import split_share
+from mqttsec.packets.topics import SHARE, split_share
 
 if TYPE_CHECKING:
     from mqttsec.mqtt5.connection import Connection
@@ -38,7 +38,7 @@ def on_subscribe(connection: Connection, session: Session, packet: Subscribe) ->
         )
     if connection.broker.filtering.immediate:
         permits = connection.broker.filtering.permits
-        allowed = [permits(session, item.topic_filter, Action.SUBSCRIBE) for item in packet.filters]
+        allowed = [permits(session, _asked_for(item), Action.SUBSCRIBE) for item in packet.filters]
         for message, form in _subscribe(connection, session, packet, allowed):
             if permits(session, message.topic, Action.RECEIVE):
                 fanout.deliver(connection.broker, session, message, form)
@@ -46,9 +46,14 @@ def on_subscribe(connection: Connection, session: Session, packet: Subscribe) ->
         connection.wait_for(_subscribe_slowly(connection, session, packet))
 
 
+def _asked_for(item: SubscribeFilter) -> str:
+    """What the plugins are asked about: a rule for "a/b" holds for "$share/group/a/b" as well."""
+    return split_share(item.topic_filter)[1]
+
+
 async def _subscribe_slowly(connection: Connection, session: Session, packet: Subscribe) -> None:
     ask = connection.broker.filtering.ask
-    allowed = [await ask(session, item.topic_filter, Action.SUBSCRIBE) for item in packet.filters]
+    allowed = [await ask(session, _asked_for(item), Action.SUBSCRIBE) for item in packet.filters]
     if connection.session is not session:
         return
     for message, form in _subscribe(connection, session, packet, allowed):
@@ -79,7 +84,7 @@ def _subscribe(
                 identifier,
             )
             connection.broker.router.subscribe(row)
-            due += _retained(connection, row, item, is_new)
+            due += _retained(connection, session, row, item, is_new)
             connection.broker.fire(
                 BrokerEvents.CLIENT_SUBSCRIBED,
                 client_id=session.client_id,
@@ -96,7 +101,9 @@ def _subscribe(
 
 def _refusal(connection: Connection, session: Session, item: SubscribeFilter) -> int | None:
     settings = connection.broker.settings
-    if "$share/" == item.topic_filter[:7] and not settings.shared_subscription_available:
+    if _asked_for(item).count("/") >= settings.max_topic_levels:
+        return ReasonCode.TOPIC_FILTER_INVALID
+    if item.topic_filter.startswith(SHARE) and not settings.shared_subscription_available:
         return ReasonCode.SHARED_SUBSCRIPTIONS_NOT_SUPPORTED
     if not settings.wildcard_subscription_available and (
         "+" in item.topic_filter or "#" in item.topic_filter
@@ -111,7 +118,7 @@ def _refusal(connection: Connection, session: Session, item: SubscribeFilter) ->
 
 
 def _retained(
-    connection: Connection, row: Subscription, item: SubscribeFilter, is_new: bool
+    connection: Connection, session: Session, row: Subscription, item: SubscribeFilter, is_new: bool
 ) -> list[tuple[Message, Form]]:
     """Retain Handling (3.8.3.1): [MQTT-3.3.1-9] 0 always, [-10] 1 only if new, [-11] 2 never."""
     shared, plain = split_share(row.topic_filter)
@@ -123,6 +130,8 @@ def _retained(
     return [
         (message, Form(connection.protocol, min(message.qos, row.qos), True, identifiers))
         for message in connection.broker.retained(plain)
+        # [MQTT-3.8.3-3] No Local knows no exception for retained messages.
+        if not (row.no_local and message.publisher == session.client_id)
     ]
 
 
