@@ -232,7 +232,13 @@ class NotebookPage:
 
     def colour(self, selector: str, what: str = "color") -> tuple[int, ...]:
         """A computed colour of an element as (red, green, blue[, ...])."""
-        value: str = self.shown(selector).evaluate("(e, what) => getComputedStyle(e)[what]", what)
+        self.shown(selector).wait_for(timeout=15 * SECONDS)
+        # Found and read in one step: a widget that is being redrawn replaces its elements.
+        value: str = self.page.evaluate(
+            f"""([selector, what]) => getComputedStyle(
+                {PANEL}.node.querySelector('.jp-OutputArea-output ' + selector))[what]""",
+            [selector, what],
+        )
         return tuple(int(float(part)) for part in value[value.index("(") + 1 : -1].split(","))
 
     def screenshot(self, name: str, selector: str | None = None) -> Path:
