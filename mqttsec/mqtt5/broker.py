@@ -570,8 +570,12 @@ class Broker(amqtt.broker.Broker):  # type: ignore[misc, unused-ignore]
             return await self.filtering.ask(session, route.topic, Action.RECEIVE)
 
         targets: list[Target] = [target for target in route.targets if await may(target.session)]
-        shared = [(name, [row for row in rows if await may(row.session)]) for name, rows in route.shared]
-        return Route(route.topic, targets, [(name, rows) for name, rows in shared if rows])
+        shared = []
+        for topic_filter, rows in route.shared:
+            allowed = [row for row in rows if await may(row.session)]
+            if allowed:
+                shared.append((topic_filter, allowed))
+        return Route(route.topic, targets, shared)
 
     # Watching ----------------------------------------------------------------------------------
 
