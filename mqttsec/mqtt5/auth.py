@@ -54,7 +54,8 @@ class AuthConversation:
         self.connect = connect
         """The CONNECT that opened the connection."""
         self.session = session
-        """The client's session-to-be; the method may set its `channel`."""
+        """The client's session-to-be. The method may set its `channel`, and its `username` for access rules;
+        the User Name of the CONNECT is not taken over, since nobody has checked it."""
         self.data = data
         """The client's first Authentication Data."""
         self.again = again

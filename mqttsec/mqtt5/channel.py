@@ -2,7 +2,8 @@
 
 The broker knows no scheme. A session may be given a `Channel`; then every message that its client
 publishes passes `inbound` before it is routed, and every message for its client passes `outbound`
-before it is encoded.
+before it is encoded: at once, when it is retained or has waited, and when it is sent again. A Will
+Message, which comes with the CONNECT before there is a channel, does not pass `inbound`.
 """
 
 from __future__ import annotations

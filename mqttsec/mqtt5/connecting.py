@@ -8,6 +8,7 @@ from amqtt.events import BrokerEvents
 
 from mqttsec.errors import AuthenticationError, ProtocolError
 from mqttsec.mqtt5.auth import AuthConversation, AuthSuccess
+from mqttsec.mqtt5.faults import report_fault
 from mqttsec.mqtt5.replies import because
 from mqttsec.mqtt5.session import Session
 from mqttsec.packets import (
@@ -73,7 +74,10 @@ def refuse(connection: Connection, reason_code: int, reason: str) -> None:
         connection.abandon(reason)
         return
     connection.broker.observe(EventKind.REJECTED, connection, detail=f"{reason} (0x{reason_code:02X})")
-    if reason_code not in ALLOWED_REASON_CODES[PacketType.CONNACK]:
+    if reason_code < 0x80:
+        # An authentication method that refuses with a word of success.
+        reason_code = ReasonCode.NOT_AUTHORIZED
+    elif reason_code not in ALLOWED_REASON_CODES[PacketType.CONNACK]:
         reason_code = ReasonCode.PROTOCOL_ERROR
     if connection.protocol < MQTT_5:
         connection.send(Connack(False, connect_return_code(reason_code)))
@@ -133,13 +137,16 @@ async def _authenticate(connection: Connection, connect: Connect, session: Sessi
     """
     broker = connection.broker
     name = connect.properties.authentication_method
+    if broker.required_method is not None and name != broker.required_method:
+        raise AuthenticationError(
+            f"this broker wants Authentication Method {broker.required_method!r}",
+            ReasonCode.NOT_AUTHORIZED if name is None else ReasonCode.BAD_AUTHENTICATION_METHOD,
+        )
     if name is not None:
+        # Nobody has checked the User Name of the CONNECT; access rules must not go by it.
+        session.username = session.password = None
         return await _converse(
             connection, connect, session, connect.properties.authentication_data, again=False
-        )
-    if broker.required_method is not None:
-        raise AuthenticationError(
-            f"this broker wants Authentication Method {broker.required_method!r}", ReasonCode.NOT_AUTHORIZED
         )
     if not await broker._authenticate(session, broker.listeners_config[connection.listener]):
         raise AuthenticationError(
@@ -169,7 +176,7 @@ async def _converse(
         raise
     except Exception as error:
         # A fault in a method must not be the client's way in, nor the broker's end.
-        broker.logger.error("authentication method %s failed: %s", method.method, type(error).__name__)
+        report_fault(f"authentication method {method.method!r}", session.client_id, error)
         raise AuthenticationError(
             "the authentication failed inside the broker", ReasonCode.UNSPECIFIED_ERROR
         ) from error
@@ -304,7 +311,7 @@ def on_auth(connection: Connection, packet: Auth) -> None:
     elif (
         packet.reason_code == ReasonCode.RE_AUTHENTICATE
         and connection.expects is Expect.PACKETS
-        and connection.conversation is None
+        and not connection.authenticates_again
     ):
         connection.meanwhile(_authenticate_again(connection, connect, data))
     else:
@@ -319,7 +326,7 @@ async def _authenticate_again(connection: Connection, connect: Connect, data: by
     try:
         success = await _converse(connection, connect, session, data, again=True)
     except (AuthenticationError, ProtocolError) as error:
-        known = error.reason_code in SERVER_DISCONNECT_CODES
+        known = error.reason_code >= 0x80 and error.reason_code in SERVER_DISCONNECT_CODES
         connection.end(error.reason_code if known else ReasonCode.NOT_AUTHORIZED, str(error))
         return
     if connection.session is session:

@@ -22,6 +22,7 @@ from mqttsec.errors import ProtocolError
 from mqttsec.mqtt5 import connecting, inbound
 from mqttsec.mqtt5.auth import AuthConversation
 from mqttsec.mqtt5.fanout import through_channel
+from mqttsec.mqtt5.faults import report_fault
 from mqttsec.mqtt5.message import Form, Message
 from mqttsec.mqtt5.outbox import Delivery
 from mqttsec.mqtt5.replies import LARGEST_PACKET, because, encode_reply
@@ -229,6 +230,9 @@ class Connection(BrokerProtocolHandler, asyncio.Protocol):  # type: ignore[misc,
 
     def data_received(self, data: bytes) -> None:
         """Bytes came."""
+        if self._ended:
+            # Between our last packet and the client's end: not even kept.
+            return
         broker = self.broker
         self._last_heard = broker.now()
         broker.begin_batch()
@@ -278,11 +282,20 @@ class Connection(BrokerProtocolHandler, asyncio.Protocol):  # type: ignore[misc,
         """Do something that may wait while the client's packets go on being handled (re-authentication)."""
         self._again = self._loop.create_task(work)
 
+    @property
+    def authenticates_again(self) -> bool:
+        """True while a re-authentication is under way."""
+        return self._again is not None and not self._again.done()
+
     async def _finish(self, work: Coroutine[Any, Any, None]) -> None:
         try:
             await work
         except ProtocolError as error:
             self.refuse(error)
+        except Exception as error:
+            # Only what belongs to others waits, and theirs is the fault: a plugin, for example.
+            report_fault("what a packet waited for", self.peer, error)
+            self.refuse(ProtocolError("the broker failed", ReasonCode.IMPLEMENTATION_SPECIFIC_ERROR))
         finally:
             self._task = None
         self.broker.begin_batch()
@@ -312,6 +325,9 @@ class Connection(BrokerProtocolHandler, asyncio.Protocol):  # type: ignore[misc,
             self._keep_alive_timer = self.broker.call_later(self._keep_alive, self._check_keep_alive)
 
     def _check_keep_alive(self) -> None:
+        if self._task is not None:
+            # The broker makes the client wait and does not listen: not the client's silence.
+            self._last_heard = self.broker.now()
         # Armed once and re-armed for the rest, so that a packet costs no timer.
         left = self._last_heard + self._keep_alive - self.broker.now()
         if left > 0:
@@ -388,6 +404,7 @@ class Connection(BrokerProtocolHandler, asyncio.Protocol):  # type: ignore[misc,
         self.expects = Expect.NOTHING
         self._held.clear()
         self._stop_watching()
+        self._give_up_tasks()
         # The last packets go out behind what the network has not taken yet.
         self.resume_writing()
         self.flush()
@@ -419,12 +436,16 @@ class Connection(BrokerProtocolHandler, asyncio.Protocol):  # type: ignore[misc,
         self.out.clear()
         self._backlog.clear()
         self._held.clear()
-        for task in (self._task, self._again):
-            if task is not None:
-                task.cancel()
+        self._give_up_tasks()
         self._leave_session()
         self.transport = None
         self.broker.closed(self)
+
+    def _give_up_tasks(self) -> None:
+        # A task may be what closes the connection; that one goes to its end.
+        for task in (self._task, self._again):
+            if task is not None and task is not asyncio.current_task(self._loop):
+                task.cancel()
 
     def _stop_watching(self) -> None:
         self.cancel_timer()

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from mqttsec.errors import ConfigurationError
 from mqttsec.mqtt5.auth import AuthenticationMethod
 from mqttsec.mqtt5.broker import Broker
 from mqttsec.mqtt5.settings import BrokerSettings
@@ -34,7 +35,8 @@ class InProcessBroker:
         thread: the runtime to run on; by default the process's own.
 
     Raises:
-        ConfigurationError: on `start`, for a port in use or a configuration that cannot work.
+        ConfigurationError: for a TLS listener without certificate or key; on `start`, for a port in use or
+            a configuration that cannot work.
 
     """
 
@@ -59,6 +61,8 @@ class InProcessBroker:
         if websocket_port is not None:
             listeners["websocket"] = {"type": "ws", "bind": f"{host}:{websocket_port}"}
         if tls_port is not None:
+            if certificate is None or key is None:
+                raise ConfigurationError("tls_port needs certificate and key: PEM files")
             listeners["tls"] = {
                 "type": "tcp",
                 "bind": f"{host}:{tls_port}",

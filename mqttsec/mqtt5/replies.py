@@ -53,4 +53,4 @@ def _terse(packet: Packet) -> Packet:
     if properties is None:
         return packet
     less: Any = replace(properties, reason_string=None, user_property=())
-    return replace(packet, properties=less)  # type: ignore[call-arg]
+    return replace(packet, properties=less)

@@ -61,8 +61,19 @@ class Session(amqtt.session.Session):  # type: ignore[misc, unused-ignore]
         """Runs while a Will Message is delayed."""
         self.expiry_timer: asyncio.TimerHandle | None = None
         """Runs while the client is away."""
-        self.channel: Channel | None = None
+        self._channel: Channel | None = None
+
+    @property
+    def channel(self) -> Channel | None:
         """Transforms messages between broker and client; None: they pass as they are."""
+        return self._channel
+
+    @channel.setter
+    def channel(self, channel: Channel | None) -> None:
+        self._channel = channel
+        if self.connection is not None:
+            # Routes are made for clients with or without a channel: none may go on past the new one.
+            self.connection.broker.router.forget()
 
     def _init_states(self) -> None:
         self.transitions = SessionState()
