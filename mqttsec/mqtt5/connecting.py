@@ -56,7 +56,7 @@ def begin(connection: Connection, connect: Connect) -> None:
         connect.properties.topic_alias_maximum or 0, connection.broker.settings.topic_alias_maximum
     )
     enhanced = connect.properties.authentication_method is not None
-    connection.wait_for(_admit(connection, connect), reading=enhanced)
+    connection.wait_for(_admit, connection, connect, reading=enhanced)
 
 
 def refuse(connection: Connection, reason_code: int, reason: str) -> None:

@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import enum
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, cast
 
 from amqtt.events import MQTTEvents
@@ -269,14 +269,16 @@ class Connection(BrokerProtocolHandler, asyncio.Protocol):  # type: ignore[misc,
         if self._held_bytes > self.broker.settings.maximum_packet_size:
             raise ProtocolError("too much was sent before the answer", ReasonCode.QUOTA_EXCEEDED)
 
-    def wait_for(self, work: Coroutine[Any, Any, None], reading: bool = False) -> None:
-        """Do something that may wait; packets that come meanwhile are held back, in order.
+    def wait_for(
+        self, work: Callable[..., Coroutine[Any, Any, None]], *args: Any, reading: bool = False
+    ) -> None:
+        """Do `work(*args)`, which may wait; packets that come meanwhile are held back, in order.
 
         With `reading` the network is still read, for the AUTH packets of an authentication.
         """
         if self.transport is not None and not reading:
             self.transport.pause_reading()
-        self._task = self._loop.create_task(self._finish(work))
+        self._task = self._loop.create_task(self._finish(work, *args))
 
     def meanwhile(self, work: Coroutine[Any, Any, None]) -> None:
         """Do something that may wait while the client's packets go on being handled (re-authentication)."""
@@ -287,9 +289,9 @@ class Connection(BrokerProtocolHandler, asyncio.Protocol):  # type: ignore[misc,
         """True while a re-authentication is under way."""
         return self._again is not None and not self._again.done()
 
-    async def _finish(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _finish(self, work: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> None:
         try:
-            await work
+            await work(*args)
         except ProtocolError as error:
             self.refuse(error)
         except Exception as error:

@@ -171,7 +171,7 @@ def _publish(connection: Connection, session: Session, frame: bytes) -> None:
         )
         _route(connection, session, message, route, packet_id, allowed, sorted_properties)
     else:
-        connection.wait_for(_publish_slowly(connection, session, message, packet_id, sorted_properties))
+        connection.wait_for(_publish_slowly, connection, session, message, packet_id, sorted_properties)
 
 
 def _property_length(frame: bytes, at: int) -> tuple[int, int]:

@@ -43,7 +43,7 @@ def on_subscribe(connection: Connection, session: Session, packet: Subscribe) ->
             if permits(session, message.topic, Action.RECEIVE):
                 fanout.deliver(connection.broker, session, message, form)
     else:
-        connection.wait_for(_subscribe_slowly(connection, session, packet))
+        connection.wait_for(_subscribe_slowly, connection, session, packet)
 
 
 def _asked_for(item: SubscribeFilter) -> str:
