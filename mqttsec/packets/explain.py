@@ -34,7 +34,7 @@ def explain(frame: bytes, protocol: int = MQTT_5) -> tuple[FieldRow, ...]:
 def explain_text(frame: bytes, protocol: int = MQTT_5, width: int = 100) -> str:
     """`explain` as a fixed-width text table: offset, bytes, field, value, meaning."""
     rows = explain(frame, protocol)
-    name_width = max(len(row.name) for row in rows) + 2
+    name_width = max(len(row.name) + (0 if row.length else 2) for row in rows) + 2
     lines = [f"{'offset':>6}  {'bytes':<14}{'field':<{name_width}}value"]
     for row in rows:
         offset = str(row.offset) if row.length else ""

@@ -1,0 +1,20 @@
+"""One object a lab, which its notebook talks to: `from mqttsec import labs; lab = labs.CuriousBroker(7)`."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mqttsec.labs.curious_broker import CuriousBroker as CuriousBroker
+
+_HOME = {"CuriousBroker": "curious_broker"}
+"""Lab object: the module that it lives in; a notebook waits for its own alone."""
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'mqttsec.labs' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"mqttsec.labs.{_HOME[name]}"), name)

@@ -1,0 +1,39 @@
+"""What a lab shows: tables, packets byte by byte, a stepper over a ladder, an explorer with sliders.
+
+Each is a pure view-model with a text, an HTML or SVG view, and a thin ipywidgets shell. The shells
+are imported when they are asked for (PEP 562): a table needs no ipywidgets.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mqttsec.widgets.explorer import Control as Control
+    from mqttsec.widgets.explorer import Explorer as Explorer
+    from mqttsec.widgets.packet_view import packet_html as packet_html
+    from mqttsec.widgets.packet_view import packet_text as packet_text
+    from mqttsec.widgets.shell import ExplorerWidget as ExplorerWidget
+    from mqttsec.widgets.shell import StepperWidget as StepperWidget
+    from mqttsec.widgets.stepper import Stepper as Stepper
+    from mqttsec.widgets.table import Table as Table
+
+_HOME = {
+    "Control": "explorer",
+    "Explorer": "explorer",
+    "ExplorerWidget": "shell",
+    "Stepper": "stepper",
+    "StepperWidget": "shell",
+    "Table": "table",
+    "packet_html": "packet_view",
+    "packet_text": "packet_view",
+}
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'mqttsec.widgets' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"mqttsec.widgets.{_HOME[name]}"), name)
