@@ -68,6 +68,56 @@ class AuthenticationError(MqttsecError):
         """0x87 Not authorized unless a more exact one applies."""
 
 
+class HandshakeError(AuthenticationError):
+    """A handshake of the schemes that cannot go on; an `AuthenticationError`, so that a broker refuses it.
+
+    `party` and `step` say where: whoever knows them adds them on the way up with `at`.
+    """
+
+    def __init__(self, message: str, reason_code: int = 0x87, *, party: str = "", step: str = "") -> None:
+        super().__init__(message, reason_code)
+        self.party = party
+        """Who found it out, if known."""
+        self.step = step
+        """In which step or part of the protocol, if known."""
+
+    def at(self, party: str, step: str = "") -> HandshakeError:
+        """This error, now with its place: `raise error.at("B", "step 6")`."""
+        self.party, self.step = party, step
+        return self
+
+    def __str__(self) -> str:
+        return _placed(self.party, self.step, super().__str__())
+
+
+class TamperError(MqttsecError):
+    """Something sealed does not open, or a tag does not fit: changed, cut, replayed or not for this key.
+
+    One error for every cause: to tell them apart would help a forger more than a reader.
+    `party` and `step` say where: whoever knows them adds them on the way up with `at`.
+    """
+
+    def __init__(self, message: str, *, party: str = "", step: str = "") -> None:
+        super().__init__(message)
+        self.party = party
+        """Who found it out, if known."""
+        self.step = step
+        """In which step or part of the protocol, if known."""
+
+    def at(self, party: str, step: str = "") -> TamperError:
+        """This error, now with its place: `raise error.at("S1", "Block 3")`."""
+        self.party, self.step = party, step
+        return self
+
+    def __str__(self) -> str:
+        return _placed(self.party, self.step, super().__str__())
+
+
+def _placed(party: str, step: str, message: str) -> str:
+    place = ", ".join(part for part in (party, step) if part)
+    return f"{place}: {message}" if place else message
+
+
 class TraceError(MqttsecError):
     """A saved trace that cannot be read, or a view of a trace that cannot be made."""
 

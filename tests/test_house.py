@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "mqttsec"
 
 FLOORS = (
     {"errors"},
-    {"net", "readings"},
+    {"net", "readings", "crypto"},
     {"packets"},
     {"trace"},
     {"mqtt5"},
