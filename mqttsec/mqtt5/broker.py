@@ -110,8 +110,7 @@ class Broker(amqtt.broker.Broker):  # type: ignore[misc, unused-ignore]
         try:
             super().__init__(full, loop)
         except _CONFIGURATION_FAULTS as error:
-            why = error.__cause__ or error
-            raise ConfigurationError(f"amqtt does not take this broker configuration: {why!r}") from error
+            raise ConfigurationError(f"amqtt does not take this broker configuration: {_why(error)}") from error
         self.logger = logging.getLogger(__name__)
         self.methods = {method.method: method for method in methods}
         """Enhanced authentication methods by name; may be added to at any time."""
@@ -620,6 +619,15 @@ def _message_of(row: RetainedApplicationMessage, now: float) -> Message:
         return row.message
     # A plugin of amqtt put it there, as its persistence plugins do at the start.
     return Message(row.topic, bytes(row.data), row.qos or 0, True, forwarded(NO_PROPERTIES), "", now)
+
+
+def _why(error: BaseException) -> str:
+    """What amqtt says, with its reasons; the outer ones often say nothing."""
+    reasons = [str(error)]
+    while error.__cause__ is not None:
+        error = error.__cause__
+        reasons.append(str(error))
+    return ": ".join(dict.fromkeys(filter(None, reasons)))
 
 
 def _without_delay(properties: Properties) -> Properties:
