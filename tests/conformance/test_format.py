@@ -23,7 +23,7 @@ bad_text = pytest.mark.parametrize("text", BAD_TEXT.values(), ids=BAD_TEXT.keys(
 
 
 @bad_text
-@covers("MQTT-1.5.4-1", "MQTT-1.5.4-2", "MQTT-3.1.3-4", "MQTT-3.1.4-1")
+@covers("MQTT-1.5.4-1", "MQTT-1.5.4-2", "MQTT-3.1.3-4", "MQTT-3.1.3-8", "MQTT-3.1.4-1")
 @covers_311("MQTT-1.5.3-1", "MQTT-1.5.3-2", "MQTT-3.1.3-4")
 def test_ill_formed_client_identifier(connect: Connect, protocol: int, text: bytes) -> None:
     client = connect(protocol)

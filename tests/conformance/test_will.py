@@ -249,8 +249,8 @@ def test_will_of_a_refused_connect_is_not_kept(
     watcher.quiet()
 
 
-@covers("MQTT-3.3.1-6")
-@covers_311("MQTT-3.3.1-10")
+@covers("MQTT-3.1.2-8")
+@covers_311("MQTT-3.1.2-8")
 def test_empty_will(watcher: RawClient, joined: Connect, name: str, protocol: int) -> None:
     """A Will Payload may be empty."""
     joined(protocol, will=Will(f"{name}/will", b"")).drop()
