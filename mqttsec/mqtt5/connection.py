@@ -19,7 +19,7 @@ from amqtt.events import MQTTEvents
 from amqtt.mqtt.protocol.broker_handler import BrokerProtocolHandler
 
 from mqttsec.errors import ProtocolError
-from mqttsec.mqtt5 import connecting, inbound
+from mqttsec.mqtt5 import acknowledging, connecting, inbound
 from mqttsec.mqtt5.auth import AuthConversation
 from mqttsec.mqtt5.fanout import through_channel
 from mqttsec.mqtt5.faults import report_fault
@@ -237,6 +237,15 @@ class Connection(BrokerProtocolHandler, asyncio.Protocol):  # type: ignore[misc,
         self._last_heard = broker.now()
         broker.begin_batch()
         try:
+            if (
+                self.session is not None
+                and self._task is None
+                and not broker.observed
+                and not self._splitter.pending
+            ):
+                taken = acknowledging.take_short(self, self.session, data)
+                if taken:
+                    data = data[taken:]
             for frame in self._splitter.iterate(data):
                 if self.expects is Expect.NOTHING:
                     break

@@ -36,12 +36,24 @@ def publish(broker: Broker, message: Message, route: Route) -> bool:
                         dirty.append(connection)
             continue
         delivery = Delivery(message, form)
+        spliced, frame = 0, b""
         for session in sessions:
             connection = session.connection
-            if connection is None or not session.outbox.send(delivery, head, tail, connection.push):
-                if connection is None:
-                    session.outbox.enqueue(delivery)
+            if connection is None:
+                session.outbox.enqueue(delivery)
                 check_bounds(broker, session)
+                continue
+            packet_id = session.outbox.admit(delivery)
+            if not packet_id:
+                check_bounds(broker, session)
+                continue
+            if packet_id != spliced:
+                # Subscribers that came together have the same Packet Identifier next: one splice serves all.
+                spliced, frame = packet_id, head + packet_id.to_bytes(2, "big") + tail
+            connection.out.append(frame)
+            if not connection.dirty:
+                connection.dirty = True
+                dirty.append(connection)
     if plan.singles or route.shared:
         _publish_singly(broker, message, route, plan)
     broker.schedule_flush()

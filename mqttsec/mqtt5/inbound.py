@@ -10,7 +10,8 @@ from amqtt.events import BrokerEvents, MQTTEvents
 from amqtt.session import IncomingApplicationMessage
 
 from mqttsec.errors import MalformedPacketError, MqttsecError, ProtocolError
-from mqttsec.mqtt5 import connecting, fanout, subscribing
+from mqttsec.mqtt5 import acknowledging, connecting, fanout, subscribing
+from mqttsec.mqtt5.acknowledging import answer_bytes
 from mqttsec.mqtt5.faults import report_fault
 from mqttsec.mqtt5.message import Forwarded, Message, forwarded, forwarded_from_wire
 from mqttsec.mqtt5.router import Route, is_servers_own
@@ -22,10 +23,6 @@ from mqttsec.packets import (
     Packet,
     PacketType,
     Pingresp,
-    Puback,
-    Pubcomp,
-    Pubrec,
-    Pubrel,
     ReasonCode,
     check_topic_name,
     decode,
@@ -39,14 +36,6 @@ if TYPE_CHECKING:
 
 
 _PUBLISH = PacketType.PUBLISH << 4
-_PUBACK = PacketType.PUBACK << 4
-
-
-def _packet_identifier(frame: bytes) -> int:
-    packet_id = frame[2] << 8 | frame[3]
-    if not packet_id:
-        raise ProtocolError("the Packet Identifier is 0")
-    return packet_id
 
 
 def is_urgent(connection: Connection, frame: bytes) -> bool:
@@ -78,11 +67,7 @@ def handle(connection: Connection, frame: bytes) -> None:
     if first & 0xF0 == _PUBLISH:
         _publish(connection, session, frame)
         return
-    if first == _PUBACK and len(frame) == 4:
-        # The one packet that comes as often as messages go out: Reason Code 0, no properties.
-        session.outbox.puback(_packet_identifier(frame))
-        if session.outbox.queued:
-            connection.pump()
+    if len(frame) == 4 and acknowledging.take_short(connection, session, frame):
         return
     packet = decode(frame, connection.protocol, from_client=True)
     handler = _HANDLERS.get(packet.packet_type)
@@ -164,7 +149,7 @@ def _publish(connection: Connection, session: Session, frame: bytes) -> None:
     if qos == 2 and packet_id in session.received:
         # [MQTT-4.3.3-10] until PUBREL the same Packet Identifier is the same message: acknowledge it again,
         # and "MUST NOT cause duplicate messages to be delivered to any onward recipients".
-        connection.push(_answer(connection, PacketType.PUBREC, packet_id, 0))
+        connection.push(answer_bytes(connection, PacketType.PUBREC, packet_id, 0))
     elif broker.filtering.immediate:
         allowed = not broker.filtering.enabled or broker.filtering.permits(
             session, route.topic, Action.PUBLISH
@@ -283,11 +268,11 @@ def _route(
                 # 3.4.2.1: 0x10 says that nobody is subscribed, where the Server knows it.
                 code = ReasonCode.NO_MATCHING_SUBSCRIBERS
     if message.qos == 1:
-        connection.push(_answer(connection, PacketType.PUBACK, packet_id, code))
+        connection.push(answer_bytes(connection, PacketType.PUBACK, packet_id, code))
     elif message.qos == 2:
         if code < 0x80:
             session.received.add(packet_id)
-        connection.push(_answer(connection, PacketType.PUBREC, packet_id, code))
+        connection.push(answer_bytes(connection, PacketType.PUBREC, packet_id, code))
 
 
 def _through_channel(session: Session, message: Message, properties: Forwarded) -> tuple[Message, int]:
@@ -314,13 +299,6 @@ def _through_channel(session: Session, message: Message, properties: Forwarded) 
     ), ReasonCode.SUCCESS
 
 
-def _answer(connection: Connection, packet_type: PacketType, packet_id: int, code: int) -> bytes:
-    first = packet_type << 4
-    if code and connection.protocol >= MQTT_5:
-        return bytes((first, 3, packet_id >> 8, packet_id & 0xFF, code))
-    return bytes((first, 2, packet_id >> 8, packet_id & 0xFF))
-
-
 def _fire(connection: Connection, event: BrokerEvents, message: Message, packet_id: int) -> None:
     connection.broker.fire(
         event,
@@ -332,32 +310,6 @@ def _fire(connection: Connection, event: BrokerEvents, message: Message, packet_
 
 
 # The other packets -----------------------------------------------------------------------------
-
-
-def _puback(connection: Connection, session: Session, packet: Puback) -> None:
-    session.outbox.puback(packet.packet_id)
-    connection.pump()
-
-
-def _pubrec(connection: Connection, session: Session, packet: Pubrec) -> None:
-    answer = session.outbox.pubrec(packet.packet_id, packet.reason_code)
-    if answer:
-        connection.push(answer if connection.protocol >= MQTT_5 else answer[:1] + b"\x02" + answer[2:4])
-    else:
-        connection.pump()
-
-
-def _pubcomp(connection: Connection, session: Session, packet: Pubcomp) -> None:
-    session.outbox.pubcomp(packet.packet_id)
-    connection.pump()
-
-
-def _pubrel(connection: Connection, session: Session, packet: Pubrel) -> None:
-    # [MQTT-4.3.3-11] PUBREL is always answered by PUBCOMP; 0x92 where the identifier is unknown.
-    known = packet.packet_id in session.received
-    session.received.discard(packet.packet_id)
-    code = ReasonCode.SUCCESS if known else ReasonCode.PACKET_IDENTIFIER_NOT_FOUND
-    connection.push(_answer(connection, PacketType.PUBCOMP, packet.packet_id, code))
 
 
 def _pingreq(connection: Connection, session: Session, packet: Packet) -> None:
@@ -391,10 +343,7 @@ def _auth(connection: Connection, session: Session, packet: Auth) -> None:
 
 _HANDLERS: dict[PacketType, Callable[[Any, Any, Any], None]] = {
     PacketType.CONNECT: _connect_again,
-    PacketType.PUBACK: _puback,
-    PacketType.PUBREC: _pubrec,
-    PacketType.PUBREL: _pubrel,
-    PacketType.PUBCOMP: _pubcomp,
+    **acknowledging.HANDLERS,
     PacketType.SUBSCRIBE: subscribing.on_subscribe,
     PacketType.UNSUBSCRIBE: subscribing.on_unsubscribe,
     PacketType.PINGREQ: _pingreq,

@@ -67,21 +67,25 @@ class Outbox:
         """Payload bytes of the messages that wait."""
         return self._queued_bytes
 
-    def send(self, delivery: Delivery, head: bytes, tail: bytes, push: _Push) -> bool:
-        """Send now if the window allows, else queue. False when it had to wait."""
+    def admit(self, delivery: Delivery) -> int:
+        """Take a delivery into the window; returns its Packet Identifier, 0 when it has to wait (queued)."""
         if self._queue or self._active >= self.window:
             self.enqueue(delivery)
-            return False
+            return 0
         packet_id = self._next
         while packet_id in self.inflight:
             packet_id = packet_id % 65_535 + 1
         self._next = packet_id % 65_535 + 1
         self.inflight[packet_id] = delivery
         self._active += 1
-        push(head)
-        push(packet_id.to_bytes(2, "big"))
-        push(tail)
-        return True
+        return packet_id
+
+    def send(self, delivery: Delivery, head: bytes, tail: bytes, push: _Push) -> bool:
+        """Send now if the window allows, else queue. False when it had to wait."""
+        packet_id = self.admit(delivery)
+        if packet_id:
+            push(head + packet_id.to_bytes(2, "big") + tail)
+        return packet_id > 0
 
     def enqueue(self, delivery: Delivery) -> None:
         """Let a message wait, for the window or for the client's return."""
