@@ -7,7 +7,7 @@ same sizes in every run.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec, x25519
@@ -28,11 +28,11 @@ class Curve:
     """Bytes of a public key on the wire."""
     secret_size: int
     """Bytes of a shared secret."""
-    new_private: Callable[[], Any]
+    new_private: Callable[[], Any] = field(repr=False)
     """A fresh private key of `cryptography`."""
-    encode: Callable[[Any], bytes]
+    encode: Callable[[Any], bytes] = field(repr=False)
     """The public key of a private key, on the wire."""
-    exchange: Callable[[Any, bytes], bytes]
+    exchange: Callable[[Any, bytes], bytes] = field(repr=False)
     """exchange(private, public): the shared secret; ValueError for a public key it must not use."""
 
     def generate(self, operations: Operations | None = None) -> Ephemeral:
@@ -140,7 +140,7 @@ CURVES = {
 """P-256 (SEC 1, NIST SP 800-56A), the default, as in the paper; X25519 (RFC 7748)."""
 
 
-def curve(name: str) -> Curve:
+def curve_named(name: str) -> Curve:
     """The curve of that name. Raises `ConfigurationError` with the names there are."""
     try:
         return CURVES[name]

@@ -111,12 +111,16 @@ def group_secret_size(profile: Profile, suite: Suite) -> int:
 
 
 def label(name: str, purpose: Purpose, ends: tuple[str, str], context: Iterable[bytes] = ()) -> bytes:
-    """The `info` of one key under *hardened*; the format stands at the head of this module.
+    """The `info` of one key under *hardened*; the format stands at the head of this module."""
+    return fields(LABEL_FORMAT, name, purpose.value, *ends, *context)
+
+
+def fields(*values: str | bytes) -> bytes:
+    """Texts (as UTF-8) and bytes in a row, each after its length in 2 bytes: no two rows are alike.
 
     Raises `ConfigurationError` for a field longer than 65,535 bytes.
     """
-    texts = (LABEL_FORMAT, name, purpose.value, *ends)
-    return b"".join(map(_field, (*(text.encode() for text in texts), *context)))
+    return b"".join(map(_field, values))
 
 
 def hkdf(secret: Key, size: int, info: bytes = b"", salt: bytes = b"") -> bytes:
@@ -127,9 +131,10 @@ def hkdf(secret: Key, size: int, info: bytes = b"", salt: bytes = b"") -> bytes:
     return HKDF(hashes.SHA256(), size, salt or None, info).derive(secret.reveal())
 
 
-def _field(field: bytes) -> bytes:
+def _field(value: str | bytes) -> bytes:
+    field = value.encode() if isinstance(value, str) else value
     if len(field) > 0xFFFF:
-        raise ConfigurationError("a field of a key's label has more than 65535 bytes: shorten the name")
+        raise ConfigurationError("a name or a field has more than 65535 bytes: shorten it")
     return len(field).to_bytes(2, "big") + field
 
 

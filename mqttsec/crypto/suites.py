@@ -17,7 +17,7 @@ message: handy in a lab, wrong in a loop.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
@@ -40,17 +40,17 @@ class Box:
 
     name: str
     """The name of its key."""
-    seal: Seal
+    seal: Seal = field(repr=False)
     """EI. Raises `ConfigurationError` when the key has sealed as many messages as it may."""
-    open: Seal
+    open: Seal = field(repr=False)
     """The plaintext of what `seal` gave for the same associated data; raises `TamperError`."""
-    mac: Callable[[bytes], bytes]
+    mac: Callable[[bytes], bytes] = field(repr=False)
     """I: a tag of the data, `Suite.tag_size` bytes."""
-    check: Callable[[bytes, bytes], None]
+    check: Callable[[bytes, bytes], None] = field(repr=False)
     """check(data, tag) raises `TamperError` unless the tag is one of the data."""
-    encrypt: Callable[[bytes], bytes]
+    encrypt: Callable[[bytes], bytes] = field(repr=False)
     """E alone, without integrity: `paper` only, else `ConfigurationError`."""
-    decrypt: Callable[[bytes], bytes]
+    decrypt: Callable[[bytes], bytes] = field(repr=False)
     """D alone: `paper` only. `TamperError` for a wrong length or padding; other changes pass."""
 
 
@@ -68,9 +68,9 @@ class Suite:
     """Bytes of a key for H under *hardened*."""
     tag_size: int
     """Bytes of a tag of `mac`."""
-    sealed_size: Callable[[int], int]
+    sealed_size: Callable[[int], int] = field(repr=False)
     """Bytes of a sealed message, from those of the message."""
-    make: Callable[[SealKey], Box]
+    make: Callable[[SealKey], Box] = field(repr=False)
     """Keys a box that counts nothing."""
 
     def box(self, key: SealKey, operations: Operations | None = None) -> Box:
@@ -190,7 +190,7 @@ SUITES = {
 """The three suites of the specification; the second also with GMAC, its other way to tag."""
 
 
-def suite(name: str) -> Suite:
+def suite_named(name: str) -> Suite:
     """The suite of that name. Raises `ConfigurationError` with the names there are."""
     try:
         return SUITES[name]
