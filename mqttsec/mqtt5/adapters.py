@@ -165,5 +165,6 @@ async def serve_adapters(reader: ReaderAdapter, writer: WriterAdapter, protocol:
 
     transport = QueueTransport(protocol, deliver, writer.get_peer_info(), writer.get_ssl_info())
     await _serve(protocol, transport, receive)
-    with contextlib.suppress(ConnectionError, asyncio.CancelledError):
+    # A client that is gone already cannot be half-closed (OSError), which is as good.
+    with contextlib.suppress(OSError, asyncio.CancelledError):
         await writer.close()

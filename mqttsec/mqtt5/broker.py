@@ -110,7 +110,9 @@ class Broker(amqtt.broker.Broker):  # type: ignore[misc, unused-ignore]
         try:
             super().__init__(full, loop)
         except _CONFIGURATION_FAULTS as error:
-            raise ConfigurationError(f"amqtt does not take this broker configuration: {_why(error)}") from error
+            raise ConfigurationError(
+                f"amqtt does not take this broker configuration: {_why(error)}"
+            ) from error
         self.logger = logging.getLogger(__name__)
         self.methods = {method.method: method for method in methods}
         """Enhanced authentication methods by name; may be added to at any time."""
@@ -290,6 +292,10 @@ class Broker(amqtt.broker.Broker):  # type: ignore[misc, unused-ignore]
         """Call back after `delay` seconds."""
         handle: asyncio.TimerHandle = self._loop.call_later(delay, callback, *args)
         return handle
+
+    def call_soon(self, callback: Callable[..., Any], *args: Any) -> None:
+        """Call back in the next turn of the loop."""
+        self._loop.call_soon(callback, *args)
 
     def next_connection_number(self) -> int:
         """1, 2, 3, ..."""
@@ -555,6 +561,11 @@ class Broker(amqtt.broker.Broker):  # type: ignore[misc, unused-ignore]
             if message.expired(now):
                 del store[message.topic]
         return [message for message in messages if not message.expired(now)]
+
+    def is_retained(self, message: Message) -> bool:
+        """True while this very message is the retained one of its topic."""
+        row = self._retained_messages.get(message.topic)
+        return row is not None and row.message is message
 
     def _may_receive_now(self, session: Session, topic: str) -> bool:
         # Plugins that wait are asked for every message instead (`permitted_route`).

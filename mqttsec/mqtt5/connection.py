@@ -26,6 +26,7 @@ from mqttsec.mqtt5.faults import report_fault
 from mqttsec.mqtt5.message import Form, Message
 from mqttsec.mqtt5.outbox import Delivery
 from mqttsec.mqtt5.replies import LARGEST_PACKET, because, encode_reply
+from mqttsec.mqtt5.retained import RetainedFlow
 from mqttsec.mqtt5.session import Session
 from mqttsec.packets import (
     MQTT_5,
@@ -86,6 +87,8 @@ class Connection(BrokerProtocolHandler, asyncio.Protocol):  # type: ignore[misc,
         """False: the client wants no Reason Strings and User Properties on most packets."""
         self.alias_limit = 0
         """How many Topic Aliases the client takes."""
+        self.retained = RetainedFlow(self)
+        """Retained messages that subscriptions asked for."""
         self._aliases: dict[bytes, int] = {}
         self._splitter = Splitter(broker.settings.maximum_packet_size)
         self._held: deque[bytes] = deque()
@@ -152,6 +155,7 @@ class Connection(BrokerProtocolHandler, asyncio.Protocol):  # type: ignore[misc,
         """Send what the session's outbox may send now."""
         if self.session is not None and self.expects is Expect.PACKETS:
             self.session.outbox.pump(self.push, self.encode_delivery, self.broker.now())
+            self.retained.go_on()
 
     # Bytes out ---------------------------------------------------------------------------------
 
@@ -214,6 +218,12 @@ class Connection(BrokerProtocolHandler, asyncio.Protocol):  # type: ignore[misc,
             data = bytes(self._backlog)
             self._backlog.clear()
             self._write(data, self.transport)
+        self.retained.go_on()
+
+    @property
+    def congested(self) -> bool:
+        """True while the network takes no more, and once the connection has ended."""
+        return self._paused or self._ended
 
     # Bytes in ----------------------------------------------------------------------------------
 
@@ -424,7 +434,9 @@ class Connection(BrokerProtocolHandler, asyncio.Protocol):  # type: ignore[misc,
         if transport is not None and not transport.is_closing():
             transport.resume_reading()
             if transport.can_write_eof():
-                transport.write_eof()
+                # The client may have cut the connection without our having heard of it yet.
+                with contextlib.suppress(OSError):
+                    transport.write_eof()
             else:
                 transport.close()
             self._timer = self.broker.call_later(self.broker.settings.close_timeout, self.abort)
@@ -468,6 +480,7 @@ class Connection(BrokerProtocolHandler, asyncio.Protocol):  # type: ignore[misc,
         session, self.session = self.session, None
         if session is not None and session.connection is self:
             session.connection = None
+            self.retained.keep_for(session)
             self.broker.left(session, clean=self._clean_end)
 
     async def stop(self) -> None:
