@@ -12,12 +12,12 @@
 
 Curve, signature algorithm and suite are chosen by name, each for itself:
 
-    suite_named("paper"), curve_named("X25519"), signing_named("Ed25519")
+    suite("paper"), curve("X25519"), signature("Ed25519")
 """
 
 from __future__ import annotations
 
-from mqttsec.crypto.agreement import CURVES, Curve, Ephemeral, curve_named
+from mqttsec.crypto.agreement import CURVES, Curve, Ephemeral, curve
 from mqttsec.crypto.groupkey import Epoch, Group, GroupKey, GroupScheme, Keyring, Member, Wrapped
 from mqttsec.crypto.identity import CertificateAuthority, Identity, Peer, TrustAnchor
 from mqttsec.crypto.keys import Key, Purpose, SealKey, same_secret
@@ -31,8 +31,8 @@ from mqttsec.crypto.pem import (
     write_trust,
 )
 from mqttsec.crypto.schedule import PairKeys, Profile, fields, group_keys, label, pair_keys
-from mqttsec.crypto.signing import SIGNATURES, Signing, signing_named
-from mqttsec.crypto.suites import SUITES, Box, Suite, counted, suite_named
+from mqttsec.crypto.signing import SIGNATURES, Signing, signature
+from mqttsec.crypto.suites import SUITES, Box, Suite, counted, suite
 
 __all__ = [
     "CURVES",
@@ -63,7 +63,7 @@ __all__ = [
     "TrustAnchor",
     "Wrapped",
     "counted",
-    "curve_named",
+    "curve",
     "fields",
     "group_keys",
     "label",
@@ -72,8 +72,8 @@ __all__ = [
     "read_identity",
     "read_trust",
     "same_secret",
-    "signing_named",
-    "suite_named",
+    "signature",
+    "suite",
     "write_authority",
     "write_identity",
     "write_trust",

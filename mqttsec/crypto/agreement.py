@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 from cryptography.hazmat.primitives.asymmetric import ec, x25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -95,7 +95,7 @@ class Ephemeral:
     def __deepcopy__(self, memo: object) -> Ephemeral:
         return self
 
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> NoReturn:
         raise ConfigurationError("an ephemeral key pair does not leave this process")
 
 
@@ -140,7 +140,7 @@ CURVES = {
 """P-256 (SEC 1, NIST SP 800-56A), the default, as in the paper; X25519 (RFC 7748)."""
 
 
-def curve_named(name: str) -> Curve:
+def curve(name: str) -> Curve:
     """The curve of that name. Raises `ConfigurationError` with the names there are."""
     try:
         return CURVES[name]

@@ -93,16 +93,18 @@ def _does_not_open(name: str) -> TamperError:
     )
 
 
+def _check_size(name: str, key: Key) -> None:
+    if key.size < SHORTEST_MAC_KEY:
+        raise ConfigurationError(f"the MAC key {name} has {key.size} bytes: give at least {SHORTEST_MAC_KEY}")
+
+
 class HmacTags:
     """H: HMAC-SHA256 (RFC 2104, FIPS 198-1), 32 bytes."""
 
     tag_size = HMAC_TAG
 
     def __init__(self, name: str, key: Key) -> None:
-        if key.size < SHORTEST_MAC_KEY:
-            raise ConfigurationError(
-                f"the MAC key {name} has {key.size} bytes: give at least {SHORTEST_MAC_KEY}"
-            )
+        _check_size(name, key)
         self._name = name
         self._keyed = HMAC(key.reveal(), hashes.SHA256())
 
@@ -132,6 +134,7 @@ class GmacTags:
     tag_size = NONCE + AEAD_TAG
 
     def __init__(self, name: str, key: Key) -> None:
+        _check_size(name, key)
         self._name = name
         self._gcm = AESGCM(key.reveal())
         self._nonces = _budget(_draw_nonce)

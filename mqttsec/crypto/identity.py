@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, NoReturn
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -69,6 +69,11 @@ class Identity:
         if operations is not None:
             operations.add((Operation.SIGN,))
         return self.signing.sign(self.private_key, data)
+
+    def __reduce__(self) -> NoReturn:
+        raise ConfigurationError(
+            f"the identity {self.name} is not pickled: `write_identity` writes it to files"
+        )
 
 
 @dataclass(frozen=True)
@@ -247,6 +252,9 @@ class CertificateAuthority:
             certificate = builder.sign(self._private, self.signing.certificate_hash)  # type: ignore[arg-type]
             if len(certificate.signature) == self.signing.certificate_signature_size:
                 return certificate
+
+    def __reduce__(self) -> NoReturn:
+        raise ConfigurationError(f"the CA {self.name} is not pickled: `write_authority` writes it to files")
 
     def __repr__(self) -> str:
         return f"<certificate authority {self.name!r}, {self.signing.name}>"

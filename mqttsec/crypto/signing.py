@@ -110,7 +110,7 @@ SIGNATURES = {
 """ECDSA with SHA-256 on P-256 (FIPS 186-5), the default, as in the paper; Ed25519 (RFC 8032)."""
 
 
-def signing_named(name: str) -> Signing:
+def signature(name: str) -> Signing:
     """The signature algorithm of that name. Raises `ConfigurationError` with the names there are."""
     try:
         return SIGNATURES[name]

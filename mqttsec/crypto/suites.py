@@ -190,7 +190,7 @@ SUITES = {
 """The three suites of the specification; the second also with GMAC, its other way to tag."""
 
 
-def suite_named(name: str) -> Suite:
+def suite(name: str) -> Suite:
     """The suite of that name. Raises `ConfigurationError` with the names there are."""
     try:
         return SUITES[name]

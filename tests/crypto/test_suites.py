@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mqttsec.crypto import SUITES, Box, Key, Operations, Purpose, SealKey, Suite, suite_named
+from mqttsec.crypto import SUITES, Box, Key, Operations, Purpose, SealKey, Suite, suite
 from mqttsec.errors import ConfigurationError, TamperError
 from tests.crypto import known_answers
 from tests.crypto.known_answers import Aead, Hmac
@@ -259,9 +259,9 @@ def test_an_aead_neither_encrypts_nor_decrypts_without_integrity(suite: Suite) -
 
 
 def test_an_unknown_suite_is_refused_with_the_names_there_are() -> None:
-    assert suite_named("paper") is PAPER
+    assert suite("paper") is PAPER
     with pytest.raises(ConfigurationError, match="paper, aes-gcm, aes-gcm-gmac, chacha20"):
-        suite_named("rot13")
+        suite("rot13")
 
 
 # -- counting ------------------------------------------------------------------------------------------
