@@ -49,13 +49,15 @@ def begin(connection: Connection, connect: Connect) -> None:
     connection.connect = connect
     connection.protocol = connect.protocol
     connection.expects = Expect.AUTHENTICATION
-    connection.cancel_timer()
     connection.maximum_packet_size = connect.properties.maximum_packet_size or connection.maximum_packet_size
     connection.problem_information = connect.properties.request_problem_information != 0
     connection.alias_limit = min(
         connect.properties.topic_alias_maximum or 0, connection.broker.settings.topic_alias_maximum
     )
     enhanced = connect.properties.authentication_method is not None
+    if enhanced:
+        # From here on each round has a time limit of its own.
+        connection.cancel_timer()
     connection.wait_for(_admit, connection, connect, reading=enhanced)
 
 

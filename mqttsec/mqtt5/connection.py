@@ -236,7 +236,7 @@ class Connection(BrokerProtocolHandler, asyncio.Protocol):  # type: ignore[misc,
         if not self.broker.opened(self):
             self.transport.abort()
             return
-        self._timer = self.broker.call_later(self.broker.settings.connect_timeout, self._no_connect)
+        self._timer = self.broker.call_later(self.broker.settings.connect_timeout, self._not_in_time)
 
     def data_received(self, data: bytes) -> None:
         """Bytes came."""
@@ -356,7 +356,11 @@ class Connection(BrokerProtocolHandler, asyncio.Protocol):  # type: ignore[misc,
         else:
             self.end(ReasonCode.KEEP_ALIVE_TIMEOUT, "nothing came within one and a half times the Keep Alive")
 
-    def _no_connect(self) -> None:
+    def _not_in_time(self) -> None:
+        if self.expects is Expect.AUTHENTICATION:
+            # The plugins have not decided; that is not the client's fault.
+            self.refuse(ProtocolError("nobody decided in time", ReasonCode.SERVER_UNAVAILABLE))
+            return
         self.broker.observe(EventKind.REJECTED, self, detail="no CONNECT within the time limit")
         self.abort()
 
@@ -380,7 +384,7 @@ class Connection(BrokerProtocolHandler, asyncio.Protocol):  # type: ignore[misc,
     @property
     def peer(self) -> str:
         """The client's name in traces: its Client Identifier, or a number before it has one."""
-        return self._name or f"client-{self.number}"
+        return self._name or (self.connect and self.connect.client_id) or f"client-{self.number}"
 
     # The end -----------------------------------------------------------------------------------
 

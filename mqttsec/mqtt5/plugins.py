@@ -21,6 +21,7 @@ from mqttsec.mqtt5.session import Session
 from mqttsec.packets import PacketType
 
 _REMEMBERED = 100_000
+# Answers that are kept; each 64 characters of a topic count as one more.
 _STEADY = (TopicAccessControlListPlugin, TopicTabooPlugin)
 
 
@@ -41,6 +42,7 @@ class TopicFiltering:
         )
         """True when every plugin answers at once; then `permits` may be used."""
         self._answers: dict[tuple[str, str | None, str, Action], bool] = {}
+        self._remembered = 0
 
     def permits(self, session: Session, topic: str, action: Action) -> bool:
         """The answer of plugins that answer at once."""
@@ -49,9 +51,12 @@ class TopicFiltering:
         key = (session.client_id, session.username, topic, action)
         answer = self._answers.get(key)
         if answer is None:
-            if len(self._answers) >= _REMEMBERED:
-                self._answers.clear()
             answer = all(self._answer(plugin, session, topic, action) for plugin in self._plugins)
+            size = 1 + len(topic) // 64
+            if self._remembered + size > _REMEMBERED:
+                self._answers.clear()
+                self._remembered = 0
+            self._remembered += size
             self._answers[key] = answer
         return answer
 

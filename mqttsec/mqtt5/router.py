@@ -15,7 +15,9 @@ from mqttsec.mqtt5.session import Session, Subscription
 from mqttsec.packets import MQTT_5
 from mqttsec.packets.topics import split_share
 
-_CACHED_ROUTES = 20_000
+_REMEMBERED = 300_000
+# Receivers in all remembered routes, and 64 bytes of a Topic Name count as one: some 50 MB. So neither ever
+# new topics nor long ones nor many subscribers can fill the memory.
 
 
 def is_servers_own(topic: str) -> bool:
@@ -185,6 +187,7 @@ class Router:
         self._permits = permits
         self._index = FilterIndex()
         self._routes: dict[bytes, Route] = {}
+        self._remembered = 0
         self._turns: dict[str, int] = {}
 
     def subscribe(self, row: Subscription) -> None:
@@ -199,7 +202,7 @@ class Router:
         else:
             rows[rows.index(old)] = row
         row.session.subscriptions[row.topic_filter] = row
-        self._routes.clear()
+        self.forget()
 
     def unsubscribe(self, session: Session, topic_filter: str) -> bool:
         """Remove a subscription; False if there was none."""
@@ -212,12 +215,13 @@ class Router:
             del self._table[topic_filter]
             self._turns.pop(topic_filter, None)
             self._index.remove(topic_filter)
-        self._routes.clear()
+        self.forget()
         return True
 
     def forget(self) -> None:
         """Something about a receiver changed (it came back with other limits): compute routes anew."""
         self._routes.clear()
+        self._remembered = 0
 
     def cached(self, topic: bytes) -> Route | None:
         """The route of a topic that was seen before and is therefore known to be well formed."""
@@ -227,9 +231,12 @@ class Router:
         """The route of a well-formed topic."""
         route = self._routes.get(topic_bytes)
         if route is None:
-            if len(self._routes) >= _CACHED_ROUTES:
-                self._routes.clear()
-            route = self._routes[topic_bytes] = self._find(topic)
+            route = self._find(topic)
+            size = 1 + len(route.targets) + len(topic_bytes) // 64
+            if self._remembered + size > _REMEMBERED:
+                self.forget()
+            self._remembered += size
+            self._routes[topic_bytes] = route
         return route
 
     def _find(self, topic: str) -> Route:

@@ -37,7 +37,8 @@ class BrokerSettings:
     maximum_session_expiry: int = NEVER
     """Longest Session Expiry Interval granted, in seconds."""
     connect_timeout: float = 10.0
-    """Seconds that a connection may take until its CONNECT is complete, and each AUTH round after it."""
+    """Seconds that a connection may take until its CONNECT is complete and the plugins have decided on it;
+    with enhanced authentication, seconds for each round."""
     close_timeout: float = 1.0
     """Seconds that a peer is given to take the last packet before its connection is cut."""
     max_connections: int = 10_000

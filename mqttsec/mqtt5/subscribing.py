@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from amqtt.contexts import Action
@@ -39,9 +41,10 @@ def on_subscribe(connection: Connection, session: Session, packet: Subscribe) ->
     if connection.broker.filtering.immediate:
         permits = connection.broker.filtering.permits
         allowed = [permits(session, _asked_for(item), Action.SUBSCRIBE) for item in packet.filters]
-        for message, form in _subscribe(connection, session, packet, allowed):
-            if permits(session, message.topic, Action.RECEIVE):
-                fanout.deliver(connection.broker, session, message, form)
+        due = _subscribe(connection, session, packet, allowed)
+        connection.retained.add(
+            (message, form) for message, form in due if permits(session, message.topic, Action.RECEIVE)
+        )
     else:
         connection.wait_for(_subscribe_slowly, connection, session, packet)
 
@@ -57,19 +60,22 @@ async def _subscribe_slowly(connection: Connection, session: Session, packet: Su
     if connection.session is not session:
         return
     for message, form in _subscribe(connection, session, packet, allowed):
-        if await ask(session, message.topic, Action.RECEIVE) and connection.session is session:
+        may = await ask(session, message.topic, Action.RECEIVE)
+        if connection.session is not session:
+            return
+        if may:
             fanout.deliver(connection.broker, session, message, form)
     connection.broker.schedule_flush()
 
 
 def _subscribe(
     connection: Connection, session: Session, packet: Subscribe, allowed: list[bool]
-) -> list[tuple[Message, Form]]:
-    """Enter the subscriptions and answer; returns the retained messages that are due."""
+) -> Iterator[tuple[Message, Form]]:
+    """Enter the subscriptions and answer; returns the retained messages that are due, found one by one."""
     identifiers = packet.properties.subscription_identifier
     identifier = identifiers[0] if identifiers else None
     codes: list[int] = []
-    due: list[tuple[Message, Form]] = []
+    due: list[Iterator[tuple[Message, Form]]] = []
     # [MQTT-3.8.4-5], [MQTT-3.8.4-6] many filters in one packet count as many packets, answered by one SUBACK.
     for item, may in zip(packet.filters, allowed, strict=True):
         code = _refusal(connection, session, item) if may else ReasonCode.NOT_AUTHORIZED
@@ -84,7 +90,7 @@ def _subscribe(
                 identifier,
             )
             connection.broker.router.subscribe(row)
-            due += _retained(connection, session, row, item, is_new)
+            due.append(_retained(connection, session, row, item, is_new))
             connection.broker.fire(
                 BrokerEvents.CLIENT_SUBSCRIBED,
                 client_id=session.client_id,
@@ -96,7 +102,7 @@ def _subscribe(
     if connection.protocol < MQTT_5:
         codes = [code if code < 0x80 else SUBACK_FAILURE for code in codes]
     connection.send(Suback(packet.packet_id, tuple(codes)))
-    return due
+    return chain.from_iterable(due)
 
 
 def _refusal(connection: Connection, session: Session, item: SubscribeFilter) -> int | None:
@@ -119,20 +125,21 @@ def _refusal(connection: Connection, session: Session, item: SubscribeFilter) ->
 
 def _retained(
     connection: Connection, session: Session, row: Subscription, item: SubscribeFilter, is_new: bool
-) -> list[tuple[Message, Form]]:
+) -> Iterator[tuple[Message, Form]]:
     """Retain Handling (3.8.3.1): [MQTT-3.3.1-9] 0 always, [-10] 1 only if new, [-11] 2 never."""
     shared, plain = split_share(row.topic_filter)
     # 4.8.2: no retained messages for a shared subscription.
     if shared is not None or item.retain_handling == 2 or (item.retain_handling == 1 and not is_new):
-        return []
+        return
     identifiers = (row.identifier,) if row.identifier is not None and connection.protocol >= MQTT_5 else ()
     # 3.3.1.3: RETAIN is 1 on a message that is sent because of a subscription.
-    return [
-        (message, Form(connection.protocol, min(message.qos, row.qos), True, identifiers))
-        for message in connection.broker.retained(plain)
+    for message in connection.broker.retained(plain):
         # [MQTT-3.8.3-3] No Local knows no exception for retained messages.
-        if not (row.no_local and message.publisher == session.client_id)
-    ]
+        if row.no_local and message.publisher == session.client_id:
+            continue
+        # A message that was replaced while it waited is older than what the subscription has brought since.
+        if connection.broker.is_retained(message):
+            yield message, Form(connection.protocol, min(message.qos, row.qos), True, identifiers)
 
 
 def on_unsubscribe(connection: Connection, session: Session, packet: Unsubscribe) -> None:
