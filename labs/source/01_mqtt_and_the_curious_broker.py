@@ -12,6 +12,7 @@
 # - open the whole conversation in Wireshark
 #
 # **Prerequisites** Python; no MQTT. This is the first lab.
+#
 # **Time** 75 minutes in all: station 15, packets 20, eyes 15, QoS 15, outside 5, questions 5.
 #
 # **Threat model** The broker is *curious*: it routes as it should and reads all it can. An outsider on the
@@ -171,8 +172,10 @@ lab.who_sees_what()
 print(lab.logins("listener"))
 
 # %% id=listener
-print(lab.sees("listener")[10:13])
-print(lab.sees("listener with TLS")[10:13])
+lab.sees("listener")[10:13]
+
+# %% id=listener-tls
+lab.sees("listener with TLS")[10:13]
 
 # %% [markdown] id=tls-note
 # (TLS itself is not run here: we leave out what it would hide. The lengths are those of the MQTT packets; TLS 1.3 adds 22
@@ -205,7 +208,7 @@ check.exercise_4(drizzle)
 # TCP repairs lost segments. What it cannot repair is a connection that ends: everything on its way is gone.
 # Then MQTT's Quality of Service matters: **0** sends and forgets, **1** sends again until it is acknowledged, **2** takes
 # two round trips so that nothing comes twice. Below, each packet between station and broker breaks their
-# connection with the probability of the slider. The station comes back with its session after a second.
+# connection with the probability of the slider *Breaks*. The station comes back with its session after a second.
 #
 # **Predict**: of 20 messages over a link with 0.15, how many get lost at QoS 0, 1 and 2?
 
@@ -217,8 +220,9 @@ lab.compare(guess)
 lab.explore_links()
 
 # %% [markdown] id=qos-look
-# **Look for** the boxes: a cross is a message that never came, a 2 is one that came twice. Move *Story of QoS* to 1: the
-# message had arrived, its PUBACK had not. **Break it**: at which probability does QoS 2 fail? What does it pay?
+# **Look for** the boxes: a cross is a message that never came, a 2 is one that came twice. The ladder tells why at QoS 1:
+# the message had arrived, its PUBACK had not. Move *Story of QoS* to 0 and to 2. **Break it**: at which probability does
+# QoS 2 fail? What does it pay?
 #
 # The same as text, for QoS 2:
 

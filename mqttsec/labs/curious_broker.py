@@ -35,7 +35,7 @@ FORTNIGHT = 14
 """Days whose packet sizes the lab lists."""
 MESSAGES = 20
 """Messages that each run over a breaking link publishes."""
-_WIDTH = 112
+_WIDTH = 104
 """Characters that a line of text has beside JupyterLab's file browser on a small screen."""
 _LOGIN = 60
 """Bytes; the station's packets below this are its login and its good-bye."""
@@ -199,8 +199,8 @@ class CuriousBroker(Lab):
     def explore_links(self) -> ExplorerWidget:
         """The same with sliders."""
         controls = (
-            Control("breaking", "A packet breaks the link", 0.15, 0.0, 0.3, 0.01),
-            Control("seed", "Chance (seed)", min(self.seed, 30), 0, 30),
+            Control("breaking", "Breaks", 0.15, 0.0, 0.3, 0.01),
+            Control("seed", "Seed", min(self.seed, 30), 0, 30),
             Control("qos", "Story of QoS", 1, 0, 2),
         )
         model = Explorer(self.breaking_link, controls, "A breaking link")

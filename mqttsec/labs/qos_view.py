@@ -78,7 +78,8 @@ class QosComparison:
             "the logger. A cross: never.</p>"
         )
         heading = f'<p class="mqs-caption"><b>One message at QoS {self.shown}</b>: what happened to it</p>'
-        return columns(legend + self.picture() + self.table().html(), heading + self.ladder_svg())
+        strips = legend + self.picture() + self.table().html()
+        return columns(strips, heading + self.ladder_svg(), more=2)
 
     def text(self) -> str:
         """Table, strips and story as text."""
@@ -86,7 +87,7 @@ class QosComparison:
 
     def story(self) -> str:
         """The story of one message as text."""
-        return text_ladder(ladder(story(self.chosen)), width=112)
+        return text_ladder(ladder(story(self.chosen)), width=104)
 
 
 def _copies(run: LossyRun) -> list[int]:

@@ -95,7 +95,7 @@ class Explorer:
 
     def html(self) -> str:
         """The result for the page."""
-        return block(self._result.html())
+        return block(self._result.html(), kind="mqs-explorer")
 
     def text(self) -> str:
         """The result as text."""

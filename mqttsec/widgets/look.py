@@ -15,21 +15,24 @@ STYLE = """<style>
 .mqs{line-height:1.45;font-size:13px;color:var(--jp-content-font-color1,inherit);
 font-family:var(--jp-ui-font-family,system-ui,sans-serif)}
 .mqs-columns{display:flex;flex-wrap:wrap;gap:12px 28px;align-items:flex-start}
-.mqs-picture{flex:3 1 620px;min-width:0;max-width:960px}
-.mqs-details{flex:2 1 470px;min-width:0;max-width:960px}
+.mqs-more{flex:3 1 640px;min-width:0;max-width:900px}
+.mqs-less{flex:2 1 480px;min-width:0;max-width:900px}
+.mqs-steady{min-height:400px}
 .mqs-caption{margin:0 0 6px;font-size:13px}
-.mqs table{border-collapse:collapse;font-size:12px;margin:0;border:0;table-layout:auto}
-.mqs caption{text-align:left;padding:0 0 4px;font-size:13px;color:inherit;caption-side:top}
-.mqs th,.mqs td{text-align:left;padding:2px 12px 2px 6px;vertical-align:top;white-space:normal;
-border:0;border-bottom:1px solid var(--jp-border-color2,#8886);max-width:none;background:none}
-.mqs th{font-weight:600;border-bottom:1.5px solid var(--jp-border-color1,#8889)}
-.mqs .mqs-n{text-align:right;font-variant-numeric:tabular-nums}
-.mqs .mqs-c{font-family:var(--jp-code-font-family,ui-monospace,monospace);overflow-wrap:anywhere}
-.mqs .mqs-part{padding-left:22px}
+.mqs.mqs table{border-collapse:collapse;font-size:12px;margin:0;border:0;table-layout:auto}
+.mqs.mqs caption{text-align:left;padding:0 0 4px;font-size:13px;color:inherit;caption-side:top}
+.mqs.mqs th,.mqs.mqs td{text-align:left;padding:1px 12px 1px 6px;vertical-align:top;white-space:normal;
+border:0;border-bottom:1px solid var(--jp-border-color2,#8886);max-width:none}
+.mqs.mqs tr{background:none}
+.mqs.mqs th{font-weight:600;white-space:nowrap;border-bottom:1.5px solid var(--jp-border-color1,#8889)}
+.mqs.mqs .mqs-n{text-align:right;font-variant-numeric:tabular-nums}
+.mqs.mqs .mqs-c{font-family:var(--jp-code-font-family,ui-monospace,monospace);overflow-wrap:anywhere}
+.mqs.mqs .mqs-w{white-space:nowrap}
+.mqs .mqs-part{padding-left:18px}
 .mqs .mqs-faint{color:var(--jp-content-font-color2,inherit)}
-.mqs .mqs-bar{display:block;height:9px;border:1px solid currentColor;box-sizing:border-box}
 </style>"""
-"""Goes in front of each piece of HTML: a page without JupyterLab has it too, and twice does no harm."""
+"""Goes in front of each piece of HTML: a page without JupyterLab has it too, and twice does no harm.
+The doubled class outweighs JupyterLab's own rules for tables."""
 
 
 def text(value: object) -> str:
@@ -37,16 +40,20 @@ def text(value: object) -> str:
     return escape(printable(str(value)), quote=True)
 
 
-def block(*parts: str) -> str:
-    """A piece of HTML with the style sheet."""
-    return f'{STYLE}<div class="mqs">{"".join(parts)}</div>'
+def block(*parts: str, kind: str = "") -> str:
+    """A piece of HTML with the style sheet; `kind` is a further class of it."""
+    return f'{STYLE}<div class="{f"mqs {kind}".strip()}">{"".join(parts)}</div>'
 
 
-def columns(picture: str, details: str) -> str:
-    """The picture, and details beside it; below it where the page is narrow."""
+def columns(first: str, second: str, *, more: int = 1, steady: bool = False) -> str:
+    """Two pieces side by side, the `more`-th with more room; one below the other where the page is narrow.
+
+    `steady` keeps room for the tallest of several first pieces, so that what stands below does not jump.
+    """
+    kinds = ("mqs-more", "mqs-less") if more == 1 else ("mqs-less", "mqs-more")
     return (
-        f'<div class="mqs-columns"><div class="mqs-picture">{picture}</div>'
-        f'<div class="mqs-details">{details}</div></div>'
+        f'<div class="mqs-columns"><div class="{kinds[0]}{" mqs-steady" if steady else ""}">{first}</div>'
+        f'<div class="{kinds[1]}">{second}</div></div>'
     )
 
 

@@ -6,7 +6,7 @@ from mqttsec.packets import FieldRow, explain, explain_text
 from mqttsec.trace import Arrow, packet_label
 from mqttsec.widgets.look import html_table, text
 
-_BYTES_SHOWN = 8
+_BYTES_SHOWN = 5
 _VERSIONS = {4: "MQTT 3.1.1", 5: "MQTT 5.0"}
 
 
@@ -34,7 +34,7 @@ def packet_html(arrow: Arrow) -> str:
         )
     caption = f"{text(packet_title(arrow))}<br><b>{text(packet_label(arrow.frame, arrow.protocol))}</b>"
     rows = [_row(row, arrow.frame) for row in explain(arrow.frame, arrow.protocol)]
-    return html_table(("at", "bytes", "field", "value"), rows, ("mqs-n", "mqs-c", "", ""), caption)
+    return html_table(("at", "bytes", "field", "value"), rows, ("mqs-n", "mqs-c mqs-w", "mqs-w", ""), caption)
 
 
 def _row(row: FieldRow, frame: bytes) -> tuple[str, str, str, str]:

@@ -17,7 +17,11 @@ from mqttsec.widgets.explorer import Control, Explorer
 from mqttsec.widgets.look import standalone
 from mqttsec.widgets.stepper import Stepper
 
-_BUTTON = ipywidgets.Layout(width="72px")
+_BUTTON = ipywidgets.Layout(width="64px")
+_APART = "2px 2px 2px 16px"
+"""Margin of what begins a new group of controls."""
+_WHOLE, _FRACTION = "226px", "264px"
+"""Width of sliders: three and Reset stand in a row beside the file browser on a screen of 1280 pixels."""
 
 
 class Panel(ipywidgets.VBox):  # type: ignore[misc, unused-ignore]
@@ -65,12 +69,14 @@ class StepperWidget(Panel):
         # Without the read-out, which would be one more tab stop: the label says it.
         self.slider = ipywidgets.IntSlider(
             value=1, min=1, max=model.count, description="Packet", readout=False,
-            layout=ipywidgets.Layout(width="320px"),
+            style={"description_width": "initial"},
+            layout=ipywidgets.Layout(width="250px", margin=_APART),
         )
         self.place = ipywidgets.Label()
         self.eyes = ipywidgets.Dropdown(
             options=model.views, value=model.view, description="Seen by",
-            layout=ipywidgets.Layout(width="260px"),
+            style={"description_width": "initial"},
+            layout=ipywidgets.Layout(width="236px", margin=_APART),
         )
         controls = [self.back, self.next, self.reset, self.slider, self.place]
         super().__init__(controls + ([self.eyes] if len(model.views) > 1 else []), lock)
@@ -155,7 +161,8 @@ class ExplorerWidget(Panel):
 
 
 def _slider(control: Control) -> Any:
-    style, layout = {"description_width": "initial"}, ipywidgets.Layout(width="330px")
+    style = {"description_width": "initial"}
+    layout = ipywidgets.Layout(width=_WHOLE if control.is_whole else _FRACTION)
     if control.is_whole:
         return ipywidgets.IntSlider(
             value=int(control.start), min=int(control.low), max=int(control.high), step=int(control.step),

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 
 from mqttsec.errors import ConfigurationError
 from mqttsec.trace import Arrow, Event, Ladder, ladder, svg_ladder, text_ladder
-from mqttsec.widgets.look import block, columns, standalone
+from mqttsec.widgets.look import block, columns, standalone, text
 from mqttsec.widgets.packet_view import packet_html, packet_text
 
 EVERYTHING = "everybody"
@@ -25,7 +25,7 @@ class Stepper:
     """
 
     def __init__(
-        self, views: Mapping[str, Iterable[Event]], *, window: int = 9, width: int = 720, title: str = "",
+        self, views: Mapping[str, Iterable[Event]], *, window: int = 8, width: int = 840, title: str = "",
     ) -> None:
         # Columns keep their places from view to view: an observer who sees less sees the same ladder.
         self._ladders: dict[str, Ladder] = {name: ladder(events) for name, events in views.items()}
@@ -102,8 +102,8 @@ class Stepper:
     def html(self) -> str:
         """Ladder and explained bytes."""
         if self.current is None:
-            return block(f'<p class="mqs-caption">{self._view}: no packet is seen at all.</p>')
-        return block(columns(self.svg(), packet_html(self.current)))
+            return block(f'<p class="mqs-caption">{text(self._view)}: no packet is seen at all.</p>')
+        return block(columns(self.svg(), packet_html(self.current), steady=True), kind="mqs-stepper")
 
     def text(self) -> str:
         """The same as text: what a screen reader or a printed page has."""
