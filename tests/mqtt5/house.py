@@ -50,6 +50,7 @@ class Client(asyncio.Protocol):
         self.protocol = protocol
         self.transport: asyncio.Transport | None = None
         self.waiting: asyncio.Queue[Packet | None] = asyncio.Queue()
+        self._aside: list[Packet] = []
         self._splitter = Splitter()
         self._ended = False
 
@@ -81,6 +82,8 @@ class Client(asyncio.Protocol):
 
     async def recv(self, seconds: float = 30.0) -> Packet | None:
         """The next packet; None when the broker has closed."""
+        if self._aside:
+            return self._aside.pop(0)
         return await asyncio.wait_for(self.waiting.get(), seconds)
 
     async def expect(self, kind: type[P], seconds: float = 30.0, **fields: object) -> P:
@@ -107,6 +110,7 @@ class Client(asyncio.Protocol):
     async def silent(self, seconds: float = 5.0) -> None:
         """Nothing comes, and the connection stays open."""
         await asyncio.sleep(seconds)
+        assert not self._aside, self._aside
         assert self.waiting.empty(), self.waiting.get_nowait()
 
     async def sync(self) -> None:
@@ -121,7 +125,9 @@ class Client(asyncio.Protocol):
     async def subscribe(
         self, *filters: str | SubscribeFilter, qos: int = 0, identifier: int | None = None
     ) -> Suback:
-        wanted = tuple(item if isinstance(item, SubscribeFilter) else SubscribeFilter(item, qos) for item in filters)
+        wanted = tuple(
+            item if isinstance(item, SubscribeFilter) else SubscribeFilter(item, qos) for item in filters
+        )
         properties = Properties(subscription_identifier=(identifier,)) if identifier else NO_PROPERTIES
         self.send(Subscribe(1, wanted, properties))
         return await self.expect(Suback)
@@ -135,18 +141,33 @@ class Client(asyncio.Protocol):
         properties: Properties = NO_PROPERTIES,
         packet_id: int = 1,
     ) -> int:
-        """The whole flow; returns the Reason Code."""
+        """The whole flow; returns the Reason Code. Messages that come in between are for `message`."""
         self.send(Publish(topic, payload, qos, retain, False, packet_id if qos else None, properties))
+        code = 0
         if qos == 0:
-            await self.sync()
-            return 0
-        if qos == 1:
-            return (await self.expect(Puback, packet_id=packet_id)).reason_code
-        pubrec = await self.expect(Pubrec, packet_id=packet_id)
-        if pubrec.reason_code < 0x80:
-            self.send(Pubrel(packet_id))
-            await self.expect(Pubcomp, packet_id=packet_id)
-        return pubrec.reason_code
+            self.send(Pingreq())
+            await self._answer(Pingresp)
+        elif qos == 1:
+            puback = await self._answer(Puback)
+            assert puback.packet_id == packet_id, puback
+            code = puback.reason_code
+        else:
+            pubrec = await self._answer(Pubrec)
+            assert pubrec.packet_id == packet_id, pubrec
+            code = pubrec.reason_code
+            if code < 0x80:
+                self.send(Pubrel(packet_id))
+                pubcomp = await self._answer(Pubcomp)
+                assert pubcomp.packet_id == packet_id, pubcomp
+        return code
+
+    async def _answer(self, kind: type[P]) -> P:
+        messages: list[Packet] = []
+        while isinstance(packet := await self.recv(), Publish):
+            messages.append(packet)
+        self._aside = messages + self._aside
+        assert isinstance(packet, kind), f"{packet} instead of {kind.__name__}"
+        return packet
 
     async def message(self, payload: bytes | None = None, **fields: object) -> Publish:
         """The next packet is a message; its flow is carried through."""
@@ -157,7 +178,8 @@ class Client(asyncio.Protocol):
             self.send(Puback(packet.packet_id or 0))
         elif packet.qos == 2:
             self.send(Pubrec(packet.packet_id or 0))
-            await self.expect(Pubrel, packet_id=packet.packet_id)
+            pubrel = await self._answer(Pubrel)
+            assert pubrel.packet_id == packet.packet_id, pubrel
             self.send(Pubcomp(packet.packet_id or 0))
         return packet
 

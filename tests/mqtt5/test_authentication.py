@@ -1,4 +1,4 @@
-"""Enhanced authentication (4.12): any number of rounds, re-authentication, and everything that can go wrong."""
+"""Enhanced authentication (4.12): any number of rounds before CONNACK, and everything that can go wrong."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from mqttsec.packets import (
     MQTT_3_1_1,
     Auth,
     Connack,
-    Connect,
     Disconnect,
     Pingreq,
     Pingresp,
@@ -27,68 +26,8 @@ from mqttsec.packets import (
     Will,
     encode,
 )
-from tests.mqtt5.house import ANONYMOUS, Client, House, connect_packet, in_house
-
-
-class Rounds:
-    """Asks `rounds` questions; the answer to question n is its double."""
-
-    method = "rounds"
-
-    def __init__(self, rounds: int = 1) -> None:
-        self.rounds = rounds
-        self.begun: list[tuple[bytes | None, bool]] = []
-        self.cancelled = 0
-        self.conversations: list[AuthConversation] = []
-
-    async def authenticate(self, conversation: AuthConversation) -> AuthSuccess:
-        self.begun.append((conversation.data, conversation.again))
-        self.conversations.append(conversation)
-        try:
-            for number in range(1, self.rounds + 1):
-                answer = await conversation.challenge(str(number).encode())
-                if answer != str(2 * number).encode():
-                    raise AuthenticationError(f"{answer!r} is wrong", 0x87)
-        except asyncio.CancelledError:
-            self.cancelled += 1
-            raise
-        return AuthSuccess(b"welcome", (("rounds", str(self.rounds)),))
-
-
-def hello(client_id: str = "a", method: str | None = "rounds", data: bytes | None = b"hello", **options: Any) -> Connect:
-    extra = options.pop("extra", {})
-    properties = Properties(authentication_method=method, authentication_data=data, **extra)
-    return connect_packet(client_id, properties=properties, **options)
-
-
-def auth(data: bytes | None, code: int = 0x18, method: str | None = "rounds") -> Auth:
-    return Auth(code, Properties(authentication_method=method, authentication_data=data))
-
-
-async def answer(client: Client, rounds: int) -> None:
-    for number in range(1, rounds + 1):
-        question = await client.expect(Auth, reason_code=0x18)
-        assert question.properties.authentication_method == "rounds"
-        assert question.properties.authentication_data == str(number).encode()
-        client.send(auth(str(2 * number).encode()))
-
-
-async def admitted(house: House, rounds: int, client_id: str = "a", **options: Any) -> Client:
-    client = await house.line()
-    client.send(hello(client_id, **options))
-    await answer(client, rounds)
-    await client.expect(Connack, reason_code=0)
-    return client
-
-
-def nothing_left(house: House) -> None:
-    """No trace of an attempt that failed."""
-    assert not house.broker.sessions
-    assert not house.broker.subscriptions
-    assert not house.broker.retained_messages
-
-
-# Before CONNACK --------------------------------------------------------------------------------
+from tests.mqtt5.house import ANONYMOUS, House, connect_packet, in_house
+from tests.mqtt5.methods import Rounds, admitted, answer, auth, hello, nothing_left
 
 
 @pytest.mark.parametrize("rounds", [0, 1, 5])
@@ -132,7 +71,9 @@ def test_a_wrong_answer_is_refused_with_the_methods_code() -> None:
     in_house(play, methods=(Rounds(2),))
 
 
-@pytest.mark.parametrize(("said", "heard"), [(0x86, 0x86), (0x8C, 0x8C), (0x8E, 0x82), (0x00, 0x87), (0x18, 0x87)])
+@pytest.mark.parametrize(
+    ("said", "heard"), [(0x86, 0x86), (0x8C, 0x8C), (0x8E, 0x82), (0x00, 0x87), (0x18, 0x87)]
+)
 def test_a_refusal_is_never_taken_for_success(said: int, heard: int) -> None:
     class Clumsy:
         method = "rounds"
@@ -348,7 +289,8 @@ def test_an_attempt_that_fails_does_not_touch_the_session_of_that_name() -> None
 
 
 def test_what_is_sent_before_connack_is_held_and_done_in_order() -> None:
-    # 3.1.4: "Clients are allowed to send further MQTT Control Packets immediately after sending a CONNECT packet".
+    # 3.1.4: "Clients are allowed to send further MQTT Control Packets immediately after sending a CONNECT
+    # packet".
     async def play(house: House) -> None:
         client = await house.line()
         client.send(
@@ -429,7 +371,11 @@ def test_required_method_refuses_others_and_none() -> None:
         method = "easy"
 
     async def play(house: House) -> None:
-        for packet, code in ((connect_packet("a"), 0x87), (hello(method="easy"), 0x8C), (hello(method="x"), 0x8C)):
+        for packet, code in (
+            (connect_packet("a"), 0x87),
+            (hello(method="easy"), 0x8C),
+            (hello(method="x"), 0x8C),
+        ):
             client = await house.line()
             client.send(packet)
             await client.ended_with(Connack, code)
@@ -487,7 +433,9 @@ def test_request_problem_information_0_keeps_words_out_of_auth() -> None:
         method = "rounds"
 
         async def authenticate(self, conversation: AuthConversation) -> AuthSuccess:
-            await conversation.challenge(b"1", Properties(reason_string="tell me", user_property=(("a", "b"),)))
+            await conversation.challenge(
+                b"1", Properties(reason_string="tell me", user_property=(("a", "b"),))
+            )
             return AuthSuccess()
 
     async def play(house: House) -> None:
@@ -500,148 +448,3 @@ def test_request_problem_information_0_keeps_words_out_of_auth() -> None:
             await client.expect(Connack, reason_code=0)
 
     in_house(play, methods=(Talkative(),))
-
-
-# Re-authentication (4.12.1) --------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("rounds", [0, 1, 5])
-def test_reauthentication_while_messages_flow(rounds: int) -> None:
-    method = Rounds(rounds)
-
-    async def play(house: House) -> None:
-        client = await admitted(house, rounds)
-        await client.subscribe("t")
-        for _ in range(2):
-            client.send(auth(b"again", 0x19))
-            for number in range(1, rounds + 1):
-                await client.expect(Auth, reason_code=0x18)
-                # Packets go on being handled in the middle of the exchange.
-                client.send(Publish("t", b"meanwhile"))
-                await client.message(b"meanwhile")
-                client.send(auth(str(2 * number).encode()))
-            done = await client.expect(Auth, reason_code=0)
-            assert done.properties.authentication_method == "rounds"
-            assert done.properties.authentication_data == b"welcome"
-        assert method.begun[1:] == [(b"again", True)] * 2
-        await client.sync()
-
-    in_house(play, methods=(method,))
-
-
-def test_a_reauthentication_that_fails_ends_the_connection_but_not_the_session() -> None:
-    # [MQTT-4.12.1-2]
-    async def play(house: House) -> None:
-        watcher = await admitted(house, 1, "watcher")
-        await watcher.subscribe("gone")
-        client = await admitted(house, 1, will=Will("gone", b"a"), extra={"session_expiry_interval": 60})
-        client.send(auth(b"again", 0x19))
-        await client.expect(Auth)
-        client.send(auth(b"wrong"))
-        await client.ended_with(Disconnect, 0x87)
-        await watcher.message(b"a")
-        session = house.broker.session("a")
-        assert session is not None and session.connection is None
-
-    in_house(play, methods=(Rounds(1),))
-
-
-@pytest.mark.parametrize(("said", "heard"), [(0x86, 0x87), (0x8C, 0x8C), (0x00, 0x87)])
-def test_a_refused_reauthentication_says_what_disconnect_can_say(said: int, heard: int) -> None:
-    class Fickle:
-        method = "rounds"
-
-        async def authenticate(self, conversation: AuthConversation) -> AuthSuccess:
-            if conversation.again:
-                raise AuthenticationError("not any more", said)
-            return AuthSuccess()
-
-    async def play(house: House) -> None:
-        client = await admitted(house, 0)
-        client.send(auth(b"again", 0x19))
-        await client.ended_with(Disconnect, heard)
-
-    in_house(play, methods=(Fickle(),))
-
-
-def test_a_method_that_crashes_while_reauthenticating_ends_the_connection() -> None:
-    class Brittle:
-        method = "rounds"
-
-        async def authenticate(self, conversation: AuthConversation) -> AuthSuccess:
-            if conversation.again:
-                raise ZeroDivisionError
-            return AuthSuccess()
-
-    async def play(house: House) -> None:
-        client = await admitted(house, 0)
-        client.send(auth(b"again", 0x19))
-        await client.ended_with(Disconnect, 0x80)
-        house.logged("ZeroDivisionError")
-
-    in_house(play, methods=(Brittle(),))
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        [auth(b"2")],  # an answer to nothing
-        [auth(b"again", 0x19, method="other")],  # [MQTT-4.12.1-1]
-        [auth(b"again", 0x19), auth(b"again", 0x19)],  # two at a time, in one write
-        [b"\xf0\x00"],  # AUTH 0x00 is not for clients
-    ],
-)
-def test_auth_out_of_turn_ends_the_connection(wrong: list[Any]) -> None:
-    rounds = Rounds(1)
-
-    async def play(house: House) -> None:
-        client = await admitted(house, 1)
-        client.send(*wrong)
-        await client.ended_with(Disconnect, 0x82)
-        await asyncio.sleep(1)
-
-    in_house(play, methods=(rounds,))
-
-
-def test_a_client_that_leaves_while_reauthenticating_leaves_no_task() -> None:
-    rounds = Rounds(1)
-
-    async def play(house: House) -> None:
-        client = await admitted(house, 1)
-        client.send(auth(b"again", 0x19))
-        await client.expect(Auth)
-        await client.drop()
-        assert rounds.cancelled == 1
-        assert not house.broker.sessions
-
-    in_house(play, methods=(rounds,))
-
-
-def test_a_takeover_ends_a_reauthentication_that_is_under_way() -> None:
-    rounds = Rounds(1)
-
-    async def play(house: House) -> None:
-        old = await admitted(house, 1)
-        old.send(auth(b"again", 0x19))
-        await old.expect(Auth)
-        new = await admitted(house, 1)
-        await old.ended_with(Disconnect, 0x8E)
-        assert rounds.cancelled == 1
-        await new.sync()
-
-    in_house(play, methods=(rounds,))
-
-
-def test_shutdown_in_the_middle_of_an_exchange() -> None:
-    rounds = Rounds(1)
-
-    async def play(house: House) -> None:
-        before = await house.line()
-        before.send(hello("b"))
-        await before.expect(Auth)
-        again = await admitted(house, 1)
-        again.send(auth(b"again", 0x19))
-        await again.expect(Auth)
-
-    in_house(play, methods=(rounds,))
-    assert rounds.cancelled == 2

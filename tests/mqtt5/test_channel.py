@@ -23,7 +23,7 @@ from mqttsec.packets import (
     Will,
 )
 from tests.mqtt5.house import Client, House, connect_packet, in_house
-from tests.mqtt5.test_authentication import auth
+from tests.mqtt5.methods import auth
 
 
 class Letters:
@@ -39,7 +39,9 @@ class Letters:
             raise self.fails
         if not payload.startswith(self.mark):
             raise MqttsecError("not sealed")
-        return payload[len(self.mark) :], replace(properties, user_property=(*properties.user_property, ("in", topic)))
+        return payload[len(self.mark) :], replace(
+            properties, user_property=(*properties.user_property, ("in", topic))
+        )
 
     def outbound(
         self, topic: str, payload: bytes, properties: Properties, shared: dict[Any, Any]
@@ -68,7 +70,9 @@ class Sealed:
         return AuthSuccess()
 
 
-async def sealed(house: House, client_id: str, letter: str = "K", clean: bool = True, expiry: int = 0) -> Client:
+async def sealed(
+    house: House, client_id: str, letter: str = "K", clean: bool = True, expiry: int = 0
+) -> Client:
     client = await house.line()
     properties = Properties(
         authentication_method="sealed", authentication_data=letter.encode(), session_expiry_interval=expiry
@@ -96,7 +100,9 @@ def test_a_message_is_opened_on_the_way_in_and_sealed_on_the_way_out(qos: int) -
         assert await sender.publish("t", b"A|word", qos, properties=properties) == 0
         opened = replace(properties, user_property=(("x", "y"), ("in", "t")))
         assert (await plain.message(b"word", qos=qos)).properties == opened
-        assert (await receiver.message(b"B|word", qos=qos)).properties == replace(opened, content_type="sealed")
+        assert (await receiver.message(b"B|word", qos=qos)).properties == replace(
+            opened, content_type="sealed"
+        )
 
     play_sealed(play)
 

@@ -1,4 +1,4 @@
-"""A message's wire forms: decoded again they say what the standard wants, and bytes are shared where they may be."""
+"""A message's wire forms: they decode to what the standard wants, and bytes are shared where they may be."""
 
 from __future__ import annotations
 
@@ -52,7 +52,11 @@ def read(parts: tuple[bytes, bytes], form: Form) -> Publish:
 def test_every_form_says_the_same_message(properties: Properties, form: Form, payload: bytes) -> None:
     packet = read(make(properties, payload).parts(form), form)
     assert (packet.topic, packet.payload, packet.qos, packet.retain, packet.dup) == (
-        "a/ü", payload, form.qos, form.retain, False
+        "a/ü",
+        payload,
+        form.qos,
+        form.retain,
+        False,
     )
     assert packet.packet_id == (17 if form.qos else None)
     if form.protocol == MQTT_5:
@@ -93,7 +97,9 @@ def test_the_expiry_is_what_is_left(now: float, left: int) -> None:
     assert read(message.parts(form), form).properties.message_expiry_interval == 10
 
 
-@pytest.mark.parametrize(("expiry", "now", "expired"), [(None, 1e9, False), (10, 109.9, False), (10, 110.0, True)])
+@pytest.mark.parametrize(
+    ("expiry", "now", "expired"), [(None, 1e9, False), (10, 109.9, False), (10, 110.0, True)]
+)
 def test_when_a_message_expires(expiry: int | None, now: float, expired: bool) -> None:
     # [MQTT-3.3.2-5]
     assert make(Properties(message_expiry_interval=expiry)).expired(now) is expired

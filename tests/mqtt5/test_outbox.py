@@ -35,13 +35,15 @@ class Desk:
         return delivery.message.parts_after(delivery.form, self.now)
 
     def send(self, *deliveries: Delivery) -> list[bool]:
-        return [self.outbox.send(item, *item.message.parts(item.form), self._bytes.append) for item in deliveries]
+        return [
+            self.outbox.send(item, *item.message.parts(item.form), self._bytes.append) for item in deliveries
+        ]
 
     def pump(self) -> None:
         self.outbox.pump(self._bytes.append, self.encode, self.now)
 
     def written(self, protocol: int = MQTT_5) -> list[str]:
-        """What was written since the last look: "1:a" is payload a with Packet Identifier 1, "1:a!" with DUP."""
+        """What was written since the last look: "1:a" is payload a, Packet Identifier 1; "1:a!" with DUP."""
         frames = Splitter().feed(b"".join(self._bytes))
         self._bytes.clear()
         said = []
@@ -204,7 +206,9 @@ def test_unknown_acknowledgements_are_ignored() -> None:
         (1, False, lambda outbox: outbox.pubcomp(1)),
     ],
 )
-def test_an_acknowledgement_of_the_wrong_kind_is_a_protocol_error(qos: int, received: bool, wrong: object) -> None:
+def test_an_acknowledgement_of_the_wrong_kind_is_a_protocol_error(
+    qos: int, received: bool, wrong: object
+) -> None:
     desk = Desk(1)
     desk.send(owed("a", qos))
     if received:
@@ -367,4 +371,3 @@ class OutboxAgainstClient(RuleBasedStateMachine):
 
 TestOutboxAgainstClient = OutboxAgainstClient.TestCase
 TestOutboxAgainstClient.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
-

@@ -25,7 +25,9 @@ SHARED = st.builds(lambda name, plain: f"$share/{name}/{plain}", st.sampled_from
 
 
 @settings(max_examples=400, deadline=None)
-@given(st.lists(FILTER | SHARED, max_size=12), st.lists(FILTER | SHARED, max_size=6), st.lists(TOPIC, max_size=6))
+@given(
+    st.lists(FILTER | SHARED, max_size=12), st.lists(FILTER | SHARED, max_size=6), st.lists(TOPIC, max_size=6)
+)
 def test_the_index_finds_what_matches_says(added: list[str], removed: list[str], topics: list[str]) -> None:
     index = FilterIndex()
     for item in added:
@@ -122,7 +124,7 @@ def test_an_unsubscription_of_nothing_says_so_and_keeps_the_routes() -> None:
 
 
 def test_the_cache_of_routes_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mqttsec.mqtt5.router._CACHED_ROUTES", 10)
+    monkeypatch.setattr("mqttsec.mqtt5.router._REMEMBERED", 10)
     net = Net()
     net.subscribe("a", "#")
     for number in range(100):
@@ -159,7 +161,9 @@ def test_overlapping_subscriptions_make_one_copy_with_the_best_qos_and_all_ident
     st.integers(0, 2),
     st.booleans(),
     st.booleans(),
-    st.lists(st.tuples(st.integers(0, 2), st.booleans(), st.booleans(), st.none() | st.integers(1, 9)), min_size=1),
+    st.lists(
+        st.tuples(st.integers(0, 2), st.booleans(), st.booleans(), st.none() | st.integers(1, 9)), min_size=1
+    ),
 )
 def test_the_form_of_a_copy(
     qos: int, retain: bool, own: bool, rows: list[tuple[int, bool, bool, int | None]]

@@ -47,8 +47,13 @@ def test_a_setting_that_cannot_work_is_refused_by_name(name: str, value: float) 
 
 def test_the_limits_of_every_setting_are_allowed() -> None:
     BrokerSettings(
-        maximum_qos=0, receive_maximum=65_535, topic_alias_maximum=0, maximum_packet_size=268_435_460,
-        maximum_session_expiry=0, max_inflight=1, server_keep_alive=65_535,
+        maximum_qos=0,
+        receive_maximum=65_535,
+        topic_alias_maximum=0,
+        maximum_packet_size=268_435_460,
+        maximum_session_expiry=0,
+        max_inflight=1,
+        server_keep_alive=65_535,
     )
 
 
@@ -70,9 +75,14 @@ def test_the_limits_of_every_setting_are_allowed() -> None:
                 "maximum_session_expiry": 5,
             },
             Properties(
-                maximum_qos=1, retain_available=0, wildcard_subscription_available=0,
-                subscription_identifier_available=0, shared_subscription_available=0, maximum_packet_size=1000,
-                server_keep_alive=77, session_expiry_interval=5,
+                maximum_qos=1,
+                retain_available=0,
+                wildcard_subscription_available=0,
+                subscription_identifier_available=0,
+                shared_subscription_available=0,
+                maximum_packet_size=1000,
+                server_keep_alive=77,
+                session_expiry_interval=5,
             ),
         ),
     ],
