@@ -16,6 +16,7 @@ FLOORS = (
     {"packets"},
     {"trace"},
     {"mqtt5"},
+    {"e2e"},
     {"check", "measure"},
     {"widgets"},
     {"labs"},

@@ -1,0 +1,177 @@
+"""Who receives a publisher's topic, as the broker knows it: keys between B and S, and the outer layers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from mqttsec.crypto import Box, PairKeys
+from mqttsec.e2e.channel import LayerCheck, LayerRefused, Place, Sealer, parse, split_recipient
+from mqttsec.e2e.groups import Circle
+from mqttsec.e2e.handshake import Run
+from mqttsec.e2e.messages import GroupUpdate
+from mqttsec.e2e.schemes import Protection
+from mqttsec.e2e.setup import Party
+from mqttsec.e2e.terms import ID_P, ID_S, TOPIC, KeyName
+
+Stream = tuple[str, str]
+"""(publisher, topic)."""
+
+
+@dataclass
+class _Member:
+    """A receiver of one stream."""
+
+    pair: PairKeys
+    """K_BSi."""
+    key_id: bytes
+    """Names it."""
+    sealer: Sealer | None
+    """Where the key between B and S is individual."""
+
+
+@dataclass
+class _Audience:
+    """The receivers of one stream."""
+
+    members: dict[str, _Member] = field(default_factory=dict)
+    """By Client Identifier."""
+    circle: Circle | None = None
+    """GK_B, where the key between B and S is a group's."""
+    sealer: Sealer | None = None
+    """For the group."""
+
+    @property
+    def empty(self) -> bool:
+        """True when nobody receives, and nobody holds the group's key."""
+        return not self.members and (self.circle is None or not self.circle.group.members)
+
+
+class Audiences:
+    """The receivers of all streams."""
+
+    def __init__(self, party: Party) -> None:
+        self._party = party
+        self._by_stream: dict[Stream, _Audience] = {}
+
+    def members(self, stream: Stream) -> tuple[str, ...]:
+        """The receivers of a stream, in order of joining."""
+        audience = self._by_stream.get(stream)
+        return tuple(audience.members) if audience is not None else ()
+
+    def streams(self, client_id: str) -> tuple[Stream, ...]:
+        """The streams that a subscriber receives."""
+        return tuple(stream for stream, audience in self._by_stream.items() if client_id in audience.members)
+
+    def epoch(self, stream: Stream) -> int | None:
+        """The epoch of GK_B for a stream, as headers show it; None where there is no such key."""
+        audience = self._by_stream.get(stream)
+        return audience.circle.epoch if audience is not None and audience.circle is not None else None
+
+    # Coming and going --------------------------------------------------------------------------
+
+    def invited(self, stream: Stream, client_id: str) -> Circle | None:
+        """The group of a stream as it will be with one more member; None where there is no group.
+
+        Nothing has changed before `invite`.
+        """
+        if self._party.setup.row.broker_subscriber.key is not KeyName.GK_B:
+            return None
+        audience = self._by_stream.get(stream)
+        circle = audience.circle if audience is not None else None
+        return (circle or Circle.new(self._party, KeyName.GK_B)).joined(client_id)
+
+    def invite(self, stream: Stream, circle: Circle | None) -> None:
+        """`circle` is the group from now on: its new member holds the key, and receives once entered."""
+        if circle is not None:
+            audience = self._by_stream.setdefault(stream, _Audience())
+            audience.circle = circle
+            self._rekey(audience, stream)
+
+    def enter(self, run: Run) -> None:
+        """S receives what it asked for; `run` is the broker's view of its handshake."""
+        party, stream, client_id = self._party, (run.text(ID_P), run.text(TOPIC)), run.text(ID_S)
+        pair, key_id = run.keys[KeyName.K_BS], run.key_id(KeyName.K_BS)
+        sealer = None
+        if party.setup.row.broker_subscriber.key is KeyName.K_BS:
+            box = party.setup.ciphers.box(pair.sending(party.name), party.operations)
+            sealer = self._sealer(stream, key_id, box)
+        audience = self._by_stream.setdefault(stream, _Audience())
+        audience.members[client_id] = _Member(pair, key_id, sealer)
+
+    def leave(self, stream: Stream, client_id: str) -> dict[str, GroupUpdate]:
+        """S receives no longer. Gives what the others must be sent (*hardened*): a new GK_B for each."""
+        audience = self._by_stream.get(stream)
+        if audience is None:
+            return {}
+        circle, renewed = audience.circle, False
+        others = {name: member for name, member in audience.members.items() if name != client_id}
+        if circle is not None:
+            renewed = circle.group.member(client_id) is not None and self._party.setup.hardened
+            circle = circle.left(client_id)
+        updates = self._updates(stream, circle, others) if circle is not None and renewed else {}
+        audience.members, audience.circle = others, circle
+        if audience.empty:
+            del self._by_stream[stream]
+        else:
+            self._rekey(audience, stream)
+        return updates
+
+    def _updates(self, stream: Stream, circle: Circle, members: dict[str, _Member]) -> dict[str, GroupUpdate]:
+        party = self._party
+        return {
+            name: GroupUpdate(
+                *stream,
+                KeyName.GK_B.value,
+                member.key_id,
+                circle.wrap(party, name, member.pair.sending(party.name)),
+            )
+            for name, member in members.items()
+        }
+
+    def _sealer(self, stream: Stream, key_id: bytes, box: Box, epoch: int = 0) -> Sealer:
+        setup = self._party.setup
+        protection = setup.row.broker_subscriber.protection
+        return Sealer(setup, Place.FROM_BROKER, protection, stream[0], key_id, box, epoch)
+
+    def _rekey(self, audience: _Audience, stream: Stream) -> None:
+        circle = audience.circle
+        if circle is None or (audience.sealer is not None and audience.sealer.epoch == circle.epoch):
+            return
+        box = self._party.setup.ciphers.box(circle.group.current.keys, self._party.operations)
+        if audience.sealer is None:
+            audience.sealer = self._sealer(stream, circle.key_id, box, circle.epoch)
+        else:
+            audience.sealer.rekey(circle.epoch, box)
+
+    # Block 3 -----------------------------------------------------------------------------------
+
+    def seal(self, client_id: str, wire_topic: str, payload: bytes, shared: dict[Any, Any]) -> bytes:
+        """A message with the layer between B and S; see `Broker.outbound`."""
+        publisher = shared.get("publisher")
+        if publisher is None:
+            publisher = shared["publisher"] = parse(payload, Place.END_TO_END).publisher
+        audience, member = self._receiver(publisher, client_id, wire_topic)
+        if self._party.setup.row.broker_subscriber.protection is Protection.NONE:
+            return payload
+        if member.sealer is not None:
+            return member.sealer.put(wire_topic, payload).encode()
+        sealer = audience.sealer
+        assert sealer is not None, "a group has a key"
+        # A message that waited while somebody left is sealed again, under the key that those who stayed have.
+        made = (sealer.key_id, sealer.epoch)
+        sealed: bytes | None = shared.get(made)
+        if sealed is None:
+            sealed = shared[made] = sealer.put(wire_topic, payload).encode()
+        return sealed
+
+    def _receiver(self, publisher: str, client_id: str, wire_topic: str) -> tuple[_Audience, _Member]:
+        setup = self._party.setup
+        topic, recipient = wire_topic, client_id
+        if setup.individual:
+            topic, recipient = split_recipient(wire_topic)
+        audience = self._by_stream.get((publisher, topic))
+        member = audience.members.get(client_id) if audience is not None else None
+        if audience is None or member is None or recipient != client_id:
+            raise LayerRefused(f"{client_id!r} is no receiver of {wire_topic!r}", LayerCheck.KEY)
+        return audience, member

@@ -1,0 +1,296 @@
+"""Block 3: layers go on and come off (specification 1.5), for every scheme, by its row of the table.
+
+A data message is one or two `Layer`s, each protected as its cell says: EI seals the layer below, I puts
+a tag over it. Under *published* that is all, as in the paper: the header is not protected and its
+sequence number not looked at, so that topics can be swapped and messages replayed. Under *hardened* the
+topic and the whole header are under the tag, and a sequence number serves once.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from mqttsec.crypto import Box, Epoch, Identity, Keyring, Operations, Peer, SealKey, Suite, fields
+from mqttsec.e2e.encoding import decode
+from mqttsec.e2e.messages import Layer
+from mqttsec.e2e.schemes import Protection
+from mqttsec.e2e.setup import Setup
+from mqttsec.errors import HandshakeError, MalformedPacketError, TamperError
+
+REORDERING = 1024
+"""How far messages of one channel may overtake each other: a client may send one of QoS 0 past those of
+QoS 1 that wait for their turn."""
+
+_BOXES_KEPT = 8
+
+
+class Place(enum.IntEnum):
+    """Which layer of a message; stands in its header."""
+
+    END_TO_END = 1
+    """From P to S: the inner one."""
+    TO_BROKER = 2
+    """From P to B."""
+    FROM_BROKER = 3
+    """From B to S."""
+
+
+class LayerCheck(str, enum.Enum):
+    """What is checked of a layer that arrives, in this order."""
+
+    FORM = "form"
+    """It is a layer, and the one that belongs here."""
+    KEY = "key"
+    """Its key is known: identifier and epoch."""
+    SEQUENCE = "sequence"
+    """*hardened*: its number has not come before, and none after it where order is kept."""
+    TAG = "tag"
+    """What the scheme protects is as it was."""
+    SIGNATURE = "signature"
+    """*hardened*, optional: the publisher made it, and not another member of the group."""
+
+
+class LayerRefused(TamperError):
+    """A layer that did not come off."""
+
+    def __init__(self, message: str, check: LayerCheck, *, party: str = "", step: str = "") -> None:
+        super().__init__(message, party=party, step=step)
+        self.check = check
+        """What failed."""
+        self.reason_code = 0x87
+        """For the PUBACK of a publisher: Not authorized."""
+
+
+class Window:
+    """Which sequence numbers have come: each serves once.
+
+    `width` is how far one may come late; 1: not at all.
+    """
+
+    __slots__ = ("_mask", "highest", "width")
+
+    def __init__(self, width: int) -> None:
+        self.width = width
+        """How many numbers back are remembered."""
+        self.highest = 0
+        """The highest number so far; numbers begin with 1."""
+        self._mask = 0
+
+    def check(self, number: int) -> None:
+        """Raises `LayerRefused` for a number that came before, or too late to tell."""
+        behind = self.highest - number
+        if behind >= 0 and (behind >= self.width or self.width == 1 or self._mask >> behind & 1):
+            raise LayerRefused(
+                f"message {number} after message {self.highest}: a repetition, or out of order. Discard it",
+                LayerCheck.SEQUENCE,
+            )
+
+    def accept(self, number: int) -> None:
+        """Enter a number that was checked."""
+        if number > self.highest:
+            self._mask = (self._mask << number - self.highest | 1) & (1 << self.width) - 1
+            self.highest = number
+        else:
+            self._mask |= 1 << self.highest - number
+
+
+# Putting a layer on ----------------------------------------------------------------------------
+
+
+@dataclass
+class Sealer:
+    """Puts on the layers of one place under one key."""
+
+    setup: Setup
+    """Scheme and profile."""
+    place: Place
+    """Which layer."""
+    protection: Protection
+    """EI or I."""
+    publisher: str
+    """Whose messages."""
+    key_id: bytes
+    """Names the key in the header."""
+    box: Box
+    """The key."""
+    epoch: int = 0
+    """The epoch of a group's key."""
+    sequence: int = 0
+    """The number of the last message."""
+
+    def put(self, topic: str, body: bytes) -> Layer:
+        """The layer with `body` in it, for the Topic Name `topic`."""
+        self.sequence += 1
+        header = Layer(self.place, self.publisher, self.key_id, self.epoch, self.sequence, b"", b"", b"")
+        bound = associated(header, topic) if self.setup.hardened else b""
+        if self.protection is Protection.EI:
+            layer = replace(header, body=self.box.seal(body, bound))
+        else:
+            layer = replace(header, body=body, tag=self.box.mac(bound + body))
+        return layer
+
+    def rekey(self, epoch: int, box: Box) -> None:
+        """Go on under the key of another epoch of the same group."""
+        self.epoch, self.box = epoch, box
+
+
+def signed(layer: Layer, topic: str, signer: Identity, setup: Setup, operations: Operations | None) -> Layer:
+    """The layer with its publisher's signature (*hardened*, optional)."""
+    return replace(layer, signature=signer.sign(_signature_covers(layer, topic, setup), operations))
+
+
+def associated(layer: Layer, topic: str) -> bytes:
+    """What is under the tag besides the body: *hardened* (specification 1.7)."""
+    return fields(
+        "mqttsec layer",
+        bytes((layer.layer,)),
+        layer.publisher,
+        topic,
+        layer.key_id,
+        layer.epoch.to_bytes(4, "big"),
+        layer.sequence.to_bytes(8, "big"),
+    )
+
+
+def _signature_covers(layer: Layer, topic: str, setup: Setup) -> bytes:
+    return fields(f"{setup.method} m1", associated(layer, topic)) + layer.body
+
+
+# Taking a layer off ----------------------------------------------------------------------------
+
+
+class Opener:
+    """Takes off the layers of one place under one key, or under the keys of one group."""
+
+    def __init__(
+        self,
+        setup: Setup,
+        place: Place,
+        protection: Protection,
+        publisher: str,
+        key_id: bytes,
+        box_of: Callable[[int], Box],
+        in_order: bool = False,
+    ) -> None:
+        self.setup = setup
+        """Scheme and profile."""
+        self.place = place
+        """Which layer."""
+        self.protection = protection
+        """EI or I."""
+        self.publisher = publisher
+        """Whose messages."""
+        self.key_id = key_id
+        """Names the key in the header."""
+        self._box_of = box_of
+        self._window = Window(1 if in_order else REORDERING)
+
+    def take(
+        self, topic: str, layer: Layer, peer: Peer | None = None, operations: Operations | None = None
+    ) -> bytes:
+        """What is in `layer`, which from now on is a repetition.
+
+        `peer` is the publisher whose signature it must bear, if any must. Raises `LayerRefused` with the
+        check that failed; nothing has changed then.
+        """
+        body = self.peek(topic, layer, peer, operations)
+        self.accept(layer)
+        return body
+
+    def peek(
+        self, topic: str, layer: Layer, peer: Peer | None = None, operations: Operations | None = None
+    ) -> bytes:
+        """What is in `layer`, as `take` gives it, without remembering that it came."""
+        if (layer.layer, layer.publisher) != (self.place, self.publisher):
+            raise LayerRefused("a layer that does not belong here: discard it", LayerCheck.FORM)
+        if layer.key_id != self.key_id:
+            raise LayerRefused("sealed under a key that is not known here", LayerCheck.KEY)
+        try:
+            box = self._box_of(layer.epoch)
+        except TamperError as error:
+            raise LayerRefused(str(error), LayerCheck.KEY) from None
+        hardened = self.setup.hardened
+        if hardened:
+            self._window.check(layer.sequence)
+        try:
+            body = self._open(box, layer, associated(layer, topic) if hardened else b"")
+        except TamperError as error:
+            raise LayerRefused(str(error), LayerCheck.TAG) from None
+        if peer is not None:
+            try:
+                peer.verify(layer.signature, _signature_covers(layer, topic, self.setup), operations)
+            except HandshakeError as error:
+                raise LayerRefused(str(error), LayerCheck.SIGNATURE) from None
+        return body
+
+    def accept(self, layer: Layer) -> None:
+        """Remember that `layer`, which `peek` has found right, came."""
+        if self.setup.hardened:
+            self._window.accept(layer.sequence)
+
+    def _open(self, box: Box, layer: Layer, bound: bytes) -> bytes:
+        if self.protection is Protection.EI:
+            return box.open(layer.body, bound)
+        box.check(bound + layer.body, layer.tag)
+        return layer.body
+
+
+def pair_box(suite: Suite, key: SealKey, operations: Operations | None) -> Callable[[int], Box]:
+    """For an `Opener`: the box of a pair's key, which has no epochs."""
+    box = suite.box(key, operations)
+
+    def of(epoch: int) -> Box:
+        if epoch:
+            raise TamperError("the key of a pair has no epochs")
+        return box
+
+    return of
+
+
+class GroupBoxes:
+    """For an `Opener`: the boxes of a group's epochs, as far as a member's keyring reaches."""
+
+    def __init__(self, suite: Suite, keyring: Keyring, operations: Operations | None) -> None:
+        self.keyring = keyring
+        """What the member holds; exchanged when a new generation comes."""
+        self._suite = suite
+        self._operations = operations
+        self._boxes: OrderedDict[int, Box] = OrderedDict()
+
+    def __call__(self, epoch: int) -> Box:
+        """The box of an epoch. Raises `TamperError` for one that the keyring does not reach."""
+        box = self._boxes.get(epoch)
+        if box is None:
+            key = self.keyring.key(Epoch.of(epoch)).keys
+            box = self._boxes[epoch] = self._suite.box(key, self._operations)
+            if len(self._boxes) > _BOXES_KEPT:
+                self._boxes.popitem(last=False)
+        return box
+
+
+def parse(payload: bytes, place: Place) -> Layer:
+    """The outermost layer of a payload. Raises `LayerRefused` where it is none, or another one."""
+    try:
+        layer = decode(payload, Layer)
+    except MalformedPacketError as error:
+        raise LayerRefused(f"no protected message ({error}): discard it", LayerCheck.FORM) from None
+    if layer.layer != place:
+        raise LayerRefused(f"layer {layer.layer} came where {place.value} belongs", LayerCheck.FORM)
+    return layer
+
+
+# Topics ----------------------------------------------------------------------------------------
+
+
+def recipient_topic(topic: str, subscriber: str) -> str:
+    """Where the ciphertext for one subscriber goes: `<topic>/<subscriber id>` (specification 1.5)."""
+    return f"{topic}/{subscriber}"
+
+
+def split_recipient(topic: str) -> tuple[str, str]:
+    """(topic, subscriber) of a per-recipient topic."""
+    base, _, subscriber = topic.rpartition("/")
+    return base, subscriber
