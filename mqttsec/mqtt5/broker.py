@@ -8,76 +8,32 @@ sessions, routing, QoS, wills and expiry.
 from __future__ import annotations
 
 import asyncio
-import errno
-import logging
-import math
 import random
-import ssl
-from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import replace
-from functools import partial
 from typing import Any, cast
 
-import amqtt.broker
-import websockets.asyncio.server
-from amqtt.adapters import ReaderAdapter, WriterAdapter
-from amqtt.broker import RetainedApplicationMessage
-from amqtt.contexts import Action, ListenerConfig, ListenerType
-from amqtt.errors import BrokerError, PluginError, PluginLoadError
+from amqtt.contexts import Action
 from amqtt.events import BrokerEvents, Events
-from dacite import DaciteError
-from websockets import Subprotocol
-from websockets.asyncio.server import ServerConnection
 
 from mqttsec.errors import ConfigurationError, MalformedPacketError
 from mqttsec.mqtt5 import fanout
-from mqttsec.mqtt5.adapters import serve_adapters, serve_websocket
 from mqttsec.mqtt5.auth import AuthenticationMethod
 from mqttsec.mqtt5.connection import Connection, Expect
+from mqttsec.mqtt5.listening import ListeningBroker
 from mqttsec.mqtt5.message import Message, forwarded
 from mqttsec.mqtt5.plugins import PacketView, TopicFiltering
+from mqttsec.mqtt5.retained_store import RetainedStore
 from mqttsec.mqtt5.router import Route, Router, Target, is_servers_own
 from mqttsec.mqtt5.session import Session, Subscription
 from mqttsec.mqtt5.settings import NEVER, BrokerSettings
-from mqttsec.packets import NO_PROPERTIES, Properties, ReasonCode, check_topic_name, matches
+from mqttsec.packets import NO_PROPERTIES, Properties, ReasonCode, check_topic_name
 from mqttsec.packets.reason_codes import SUBACK_FAILURE
 from mqttsec.packets.topics import check_topic_filter, split_share
 from mqttsec.trace.events import EventKind, Trace
 
-_ANONYMOUS = "amqtt.plugins.authentication.AnonymousAuthPlugin"
 
-
-_CONFIGURATION_FAULTS = (
-    BrokerError,
-    PluginError,
-    PluginLoadError,
-    DaciteError,
-    ValueError,
-    TypeError,
-    KeyError,
-    OSError,
-)
-_PORT_FAULTS = (errno.EADDRINUSE, errno.EACCES, errno.EADDRNOTAVAIL)
-
-# amqtt logs a traceback of what `start` raises as well.
-logging.getLogger(__name__).addFilter(lambda record: record.msg != "Broker startup failed")
-# websockets logs a traceback for each client that does not get through the opening handshake.
-_websocket_log = logging.getLogger(f"{__name__}.websocket")
-_websocket_log.setLevel(logging.CRITICAL)
-
-
-class Retained(RetainedApplicationMessage):  # type: ignore[misc, unused-ignore]
-    """A retained message: a row of amqtt's retained store that keeps all of MQTT 5."""
-
-    __slots__ = ("message",)
-
-    def __init__(self, message: Message) -> None:
-        super().__init__(None, message.topic, message.payload, message.qos)
-        self.message = message
-
-
-class Broker(amqtt.broker.Broker):  # type: ignore[misc, unused-ignore]
+class Broker(ListeningBroker):
     """An MQTT 5.0 and 3.1.1 broker for any client.
 
     Args:
@@ -104,16 +60,7 @@ class Broker(amqtt.broker.Broker):  # type: ignore[misc, unused-ignore]
         methods: Iterable[AuthenticationMethod] = (),
         required_method: str | None = None,
     ) -> None:
-        self.settings = settings or BrokerSettings()
-        full = {"listeners": {"default": {"type": "tcp", "bind": "127.0.0.1:0"}}, **(config or {})}
-        full.setdefault("plugins", {_ANONYMOUS: {"allow_anonymous": self.settings.allow_anonymous}})
-        try:
-            super().__init__(full, loop)
-        except _CONFIGURATION_FAULTS as error:
-            raise ConfigurationError(
-                f"amqtt does not take this broker configuration: {_why(error)}"
-            ) from error
-        self.logger = logging.getLogger(__name__)
+        super().__init__(settings or BrokerSettings(), config or {}, loop)
         self.methods = {method.method: method for method in methods}
         """Enhanced authentication methods by name; may be added to at any time."""
         self.required_method = required_method
@@ -123,8 +70,6 @@ class Broker(amqtt.broker.Broker):  # type: ignore[misc, unused-ignore]
         """Finds the receivers of a topic."""
         self.dirty: list[Connection] = []
         """Connections that have something to write."""
-        self.connections: set[Connection] = set()
-        """All open network connections."""
         events = self.plugins_manager._event_plugin_callbacks
         self.hears_messages = (
             BrokerEvents.MESSAGE_RECEIVED in events or BrokerEvents.MESSAGE_BROADCAST in events
@@ -137,49 +82,21 @@ class Broker(amqtt.broker.Broker):  # type: ignore[misc, unused-ignore]
         self._batches = 0
         self._flush_scheduled = False
         self._connection_count = 0
-        self._stopping = False
         self._idle = asyncio.Event()
         self._background: set[asyncio.Task[None]] = set()
-        self._open_by_listener: Counter[str] = Counter()
-        self._next_retained_look = -math.inf
+        self._retained = RetainedStore(self._retained_messages, self.settings.max_retained_messages)
         self._random: random.Random = (
             random.SystemRandom() if self.settings.seed is None else random.Random(self.settings.seed)
         )
 
     # Life cycle --------------------------------------------------------------------------------
 
-    async def start(self) -> None:
-        """Open the listeners.
-
-        Raises `ConfigurationError`, for example for a port that is in use.
-        """
-        self._stopping = False
-        try:
-            await super().start()
-        except BrokerError as error:
-            await self._undo_start()
-            port_is_wrong = isinstance(error.__cause__, OSError) and error.__cause__.errno in _PORT_FAULTS
-            hint = ". Choose another port, or port 0 for a free one" if port_is_wrong else ""
-            raise ConfigurationError(f"{error}{hint}") from error
-
-    async def _undo_start(self) -> None:
-        # Of several listeners the first may be open when the second fails.
-        for server in self._servers.values():
-            await server.close_instance()
-        self._servers.clear()
-        await self.plugins_manager.close()
-
     async def shutdown(self) -> None:
         """Close every connection with 0x8B Server shutting down, then the listeners."""
         if self.transitions.state != "started":
             return
         self._stopping = True
-        for server in self._servers.values():
-            if isinstance(server.instance, websockets.asyncio.server.Server):
-                # Their clients are told in MQTT first, then in WebSocket.
-                server.instance.close(close_connections=False)
-            elif server.instance is not None:
-                server.instance.close()
+        self._stop_listening()
         for connection in list(self.connections):
             connection.end(ReasonCode.SERVER_SHUTTING_DOWN, "the broker shuts down")
             connection.close()
@@ -206,86 +123,6 @@ class Broker(amqtt.broker.Broker):  # type: ignore[misc, unused-ignore]
         # amqtt looks every second for sessions that ran out; ours have timers of their own.
         await asyncio.Event().wait()
 
-    @property
-    def bound(self) -> dict[str, tuple[str, int]]:
-        """(host, port) of each TCP, TLS or WebSocket listener by name, once started."""
-        found = {}
-        for name, server in self._servers.items():
-            sockets = getattr(server.instance, "sockets", None)
-            if sockets:
-                found[name] = (str(sockets[0].getsockname()[0]), int(sockets[0].getsockname()[1]))
-        return found
-
-    # Listeners ---------------------------------------------------------------------------------
-
-    def protocol_factory(self, listener: str = "default") -> Callable[[], Connection]:
-        """What makes the protocol of a new connection: for TCP, TLS and in-memory links.
-
-        Raises `ConfigurationError` for a listener that the configuration does not name.
-        """
-        if listener not in self.listeners_config:
-            raise ConfigurationError(
-                f"there is no listener {listener!r}; there are {[*self.listeners_config]}"
-            )
-        return partial(Connection, self, listener)
-
-    async def _create_server_instance(
-        self,
-        listener_name: str,
-        listener_type: ListenerType,
-        address: str | None,
-        port: int,
-        ssl_context: ssl.SSLContext | None,
-    ) -> Any:
-        if listener_type is ListenerType.TCP:
-            # As amqtt does, but with the protocol itself in place of two streams: no task per connection.
-            return await self._loop.create_server(
-                self.protocol_factory(listener_name),
-                address,
-                port,
-                reuse_address=True,
-                ssl=ssl_context,
-                backlog=1024,
-            )
-        if listener_type is ListenerType.WS:
-            # As amqtt does, but with room for MQTT's largest packet (websockets' own limit is 1 MiB), without
-            # compression, whose state is dearer than the connection, and without a second keep alive.
-            return await websockets.asyncio.server.serve(
-                partial(self.ws_connected, listener_name=listener_name),
-                address,
-                port,
-                ssl=ssl_context,
-                subprotocols=[Subprotocol("mqtt")],
-                max_size=self.settings.maximum_packet_size + 1024 * 1024,
-                compression=None,
-                ping_interval=None,
-                open_timeout=self.settings.connect_timeout,
-                close_timeout=self.settings.close_timeout,
-                logger=_websocket_log,
-            )
-        return await super()._create_server_instance(listener_name, listener_type, address, port, ssl_context)
-
-    def _create_ssl_context(self, listener: ListenerConfig) -> ssl.SSLContext:
-        context: ssl.SSLContext = amqtt.broker.Broker._create_ssl_context(listener)
-        if self.settings.require_client_certificate:
-            if not context.cert_store_stats()["x509_ca"]:
-                raise BrokerError("client certificates are required: name their CA by the listener's cafile")
-            # amqtt only asks for a certificate; who wants to know its clients must insist.
-            context.verify_mode = ssl.CERT_REQUIRED
-        return context
-
-    async def ws_connected(self, websocket: ServerConnection, listener_name: str) -> None:
-        """A WebSocket client connected (chapter 6)."""
-        await serve_websocket(websocket, self.protocol_factory(listener_name)())
-
-    async def _client_connected(
-        self, listener_name: str, reader: ReaderAdapter, writer: WriterAdapter
-    ) -> None:
-        """A connection over amqtt's adapters, as its `external_connected` makes them."""
-        if listener_name not in self._servers:
-            raise ConfigurationError(f"there is no listener {listener_name!r}")
-        await serve_adapters(reader, writer, self.protocol_factory(listener_name)())
-
     # Connections -------------------------------------------------------------------------------
 
     def call_later(self, delay: float, callback: Callable[..., Any], *args: Any) -> asyncio.TimerHandle:
@@ -308,18 +145,6 @@ class Broker(amqtt.broker.Broker):  # type: ignore[misc, unused-ignore]
             client_id = f"auto-{self._random.getrandbits(128):032x}"
             if client_id not in self._sessions:
                 return client_id
-
-    def opened(self, connection: Connection) -> bool:
-        """Count a new connection in; False when there are too many."""
-        self.connections.add(connection)
-        self._open_by_listener[connection.listener] += 1
-        # amqtt's own limit of a listener; 0 and -1 say that there is none.
-        limit = self.listeners_config[connection.listener].max_connections
-        return (
-            len(self.connections) <= self.settings.max_connections
-            and not (0 < limit < self._open_by_listener[connection.listener])
-            and not self._stopping
-        )
 
     def closed(self, connection: Connection) -> None:
         """Count a connection out."""
@@ -507,31 +332,18 @@ class Broker(amqtt.broker.Broker):  # type: ignore[misc, unused-ignore]
 
         Returns a Reason Code.
         """
-        store = self._retained_messages
-        if not message.payload:
-            # [MQTT-3.3.1-6] a zero-byte payload removes; [MQTT-3.3.1-7] and is not stored itself.
-            removed = store.pop(message.topic, None)
-            if removed is not None:
-                removed.data = b""
-                self.fire(BrokerEvents.RETAINED_MESSAGE, client_id=None, retained_message=removed)
-            return ReasonCode.SUCCESS
-        if message.topic not in store and len(store) >= self.settings.max_retained_messages:
-            self._forget_expired_retained()
-            if len(store) >= self.settings.max_retained_messages:
+        if message.payload:
+            row = self._retained.keep(message, self.now())
+            if row is None:
                 return ReasonCode.QUOTA_EXCEEDED
-        store[message.topic] = Retained(message.copy())
-        self.fire(BrokerEvents.RETAINED_MESSAGE, client_id=None, retained_message=store[message.topic])
+        else:
+            # [MQTT-3.3.1-6] a zero-byte payload removes; [MQTT-3.3.1-7] and is not stored itself.
+            row = self._retained.remove(message.topic)
+            if row is None:
+                return ReasonCode.SUCCESS
+            row.data = b""
+        self.fire(BrokerEvents.RETAINED_MESSAGE, client_id=None, retained_message=row)
         return ReasonCode.SUCCESS
-
-    def _forget_expired_retained(self) -> None:
-        # A look at all of them is dear, so the publisher of a full store does not get one for every message.
-        if self.now() < self._next_retained_look:
-            return
-        now = self.now()
-        self._next_retained_look = now + 1.0
-        store = self._retained_messages
-        for topic in [row.topic for row in store.values() if _message_of(row, now).expired(now)]:
-            del store[topic]
 
     async def retain_message(
         self,
@@ -549,23 +361,12 @@ class Broker(amqtt.broker.Broker):  # type: ignore[misc, unused-ignore]
             )
 
     def retained(self, topic_filter: str) -> list[Message]:
-        """Retained messages that match a filter; those that have expired are removed."""
-        store = self._retained_messages
-        if "+" in topic_filter or "#" in topic_filter:
-            rows = [row for topic, row in store.items() if matches(topic_filter, topic)]
-        else:
-            rows = [store[topic_filter]] if topic_filter in store else []
-        now = self.now()
-        messages = [_message_of(row, now) for row in rows]
-        for message in messages:
-            if message.expired(now):
-                del store[message.topic]
-        return [message for message in messages if not message.expired(now)]
+        """Retained messages that match a filter, without those that have expired."""
+        return self._retained.matching(topic_filter, self.now())
 
     def is_retained(self, message: Message) -> bool:
         """True while this very message is the retained one of its topic."""
-        row = self._retained_messages.get(message.topic)
-        return row is not None and row.message is message
+        return self._retained.holds(message)
 
     def _may_receive_now(self, session: Session, topic: str) -> bool:
         # Plugins that wait are asked for every message instead (`permitted_route`).
@@ -623,22 +424,6 @@ class Broker(amqtt.broker.Broker):  # type: ignore[misc, unused-ignore]
         """Tell amqtt's plugins of a packet."""
         if self._hears_packets:
             self.fire(event, packet=PacketView(frame), session=session)
-
-
-def _message_of(row: RetainedApplicationMessage, now: float) -> Message:
-    if isinstance(row, Retained):
-        return row.message
-    # A plugin of amqtt put it there, as its persistence plugins do at the start.
-    return Message(row.topic, bytes(row.data), row.qos or 0, True, forwarded(NO_PROPERTIES), "", now)
-
-
-def _why(error: BaseException) -> str:
-    """What amqtt says, with its reasons; the outer ones often say nothing."""
-    reasons = [str(error)]
-    while error.__cause__ is not None:
-        error = error.__cause__
-        reasons.append(str(error))
-    return ": ".join(dict.fromkeys(filter(None, reasons)))
 
 
 def _without_delay(properties: Properties) -> Properties:
