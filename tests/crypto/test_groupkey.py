@@ -203,6 +203,18 @@ def test_who_was_offline_catches_up_with_all_that_it_missed() -> None:
     assert course.group.wrap("S1", course.pairs["S1"], after=course.rings["S1"].latest) == ()
 
 
+def test_a_later_wrap_of_the_same_generation_takes_nothing_away() -> None:
+    """Who reconnects is given the current key again, and still reads what was sent before."""
+    course = Course()
+    course.join("S1")
+    earlier = course.publish()
+    course.join("S2")
+    (wrapped,) = course.group.wrap("S1", course.pairs["S1"])
+    assert str(wrapped.epoch) == "0.2"
+    course.take(wrapped)
+    assert course.reads("S1", earlier) and course.reads("S1", course.publish())
+
+
 def test_who_left_and_came_back_gets_nothing_of_the_time_between() -> None:
     course = Course()
     course.join("S1")

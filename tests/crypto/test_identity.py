@@ -101,7 +101,8 @@ def test_one_bit_of_any_byte_of_a_signature_is_noticed(signing: Signing) -> None
     for at in range(len(signature)):
         damaged = signature[:at] + bytes((signature[at] ^ 1 << at % 8,)) + signature[at + 1 :]
         assert not signing.fits(public, damaged, b"R_P, T_P")
-    for wrong in (b"", signature[:-1], signature + b"\0", bytes(64), b"\xff" * 64):
+    padded = signature[:32] + b"\0" + signature[32:]
+    for wrong in (b"", signature[:-1], signature + b"\0", padded, bytes(64), b"\xff" * 64):
         assert not signing.fits(public, wrong, b"R_P, T_P")
 
 
