@@ -395,6 +395,8 @@ def test_a_method_may_be_added_while_the_broker_runs() -> None:
     in_house(play)
 
 
+# amqtt warns about the only name that its own option has.
+@pytest.mark.filterwarnings("ignore:The 'acl' option:DeprecationWarning")
 def test_the_user_name_of_connect_gives_no_rights_unless_the_method_says_so() -> None:
     class Named(Rounds):
         method = "named"
