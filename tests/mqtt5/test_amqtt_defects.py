@@ -197,7 +197,7 @@ def test_puback_is_not_sent_before_the_access_rules_were_asked() -> None:
         play,
         plugins={
             ANONYMOUS: {},
-            "tests.mqtt5.helpers_plugins.Rules": {"forbidden": ["a publish t"], "delay": 5.0},
+            "tests.mqtt5.users_plugins.Rules": {"forbidden": ["a publish t"], "delay": 5.0},
         },
     )
 

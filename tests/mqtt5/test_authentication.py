@@ -138,7 +138,7 @@ def test_auth_while_a_plugin_is_asked_ends_the_attempt() -> None:
         await client.ended_with(Connack, 0x82)
         nothing_left(house)
 
-    in_house(play, plugins={"tests.mqtt5.helpers_plugins.SlowAuthentication": {}})
+    in_house(play, plugins={"tests.mqtt5.users_plugins.SlowAuthentication": {}})
 
 
 def test_auth_before_connect_closes_the_connection() -> None:
@@ -307,7 +307,7 @@ def test_what_is_sent_before_connack_is_held_and_done_in_order() -> None:
         assert messages == [b"1", b"2"]
         assert {type(packet) for packet in kinds} == {Publish, Puback, Pingresp}
 
-    in_house(play, plugins={"tests.mqtt5.helpers_plugins.SlowAuthentication": {}})
+    in_house(play, plugins={"tests.mqtt5.users_plugins.SlowAuthentication": {}})
 
 
 def test_what_is_sent_before_a_refusal_is_not_done() -> None:
@@ -320,7 +320,7 @@ def test_what_is_sent_before_a_refusal_is_not_done() -> None:
         await watcher.silent()
         assert not house.broker.retained_messages
 
-    in_house(play, plugins={"tests.mqtt5.helpers_plugins.SlowAuthentication": {"admits": "good"}})
+    in_house(play, plugins={"tests.mqtt5.users_plugins.SlowAuthentication": {"admits": "good"}})
 
 
 def test_too_much_before_connack_ends_the_connection() -> None:
@@ -336,7 +336,7 @@ def test_too_much_before_connack_ends_the_connection() -> None:
     in_house(
         play,
         BrokerSettings(maximum_packet_size=10_000),
-        plugins={"tests.mqtt5.helpers_plugins.SlowAuthentication": {}},
+        plugins={"tests.mqtt5.users_plugins.SlowAuthentication": {}},
     )
 
 
@@ -350,7 +350,7 @@ def test_a_disconnect_before_connack_ends_the_attempt() -> None:
         await watcher.silent()
         assert list(house.broker.sessions) == ["watcher"]
 
-    in_house(play, plugins={"tests.mqtt5.helpers_plugins.SlowAuthentication": {}})
+    in_house(play, plugins={"tests.mqtt5.users_plugins.SlowAuthentication": {}})
 
 
 @pytest.mark.parametrize("protocol", [5, 4])
@@ -363,7 +363,7 @@ def test_an_authentication_plugin_that_crashes_lets_nobody_in(protocol: int) -> 
         house.logged("ZeroDivisionError")
         nothing_left(house)
 
-    in_house(play, plugins={"tests.mqtt5.helpers_plugins.BrokenAuthentication": {}})
+    in_house(play, plugins={"tests.mqtt5.users_plugins.BrokenAuthentication": {}})
 
 
 def test_required_method_refuses_others_and_none() -> None:

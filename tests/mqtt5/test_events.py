@@ -11,10 +11,10 @@ import pytest
 
 from mqttsec.mqtt5 import Broker
 from mqttsec.packets import Publish, SubscribeFilter, Unsuback, Unsubscribe, Will
-from tests.mqtt5.helpers_plugins import Listener
 from tests.mqtt5.house import ANONYMOUS, Client, House, in_house
+from tests.mqtt5.users_plugins import Listener
 
-HERE = "tests.mqtt5.helpers_plugins."
+HERE = "tests.mqtt5.users_plugins."
 ACL = "amqtt.plugins.topic_checking.TopicAccessControlListPlugin"
 TABOO = "amqtt.plugins.topic_checking.TopicTabooPlugin"
 FILE = "amqtt.plugins.authentication.FileAuthPlugin"

@@ -13,10 +13,10 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 
 from mqttsec.mqtt5 import Broker, BrokerSettings
 from mqttsec.packets import MQTT_3_1_1, Publish, Will
-from tests.mqtt5.helpers_plugins import Rules
 from tests.mqtt5.house import ANONYMOUS, House, in_house
+from tests.mqtt5.users_plugins import Rules
 
-HERE = "tests.mqtt5.helpers_plugins."
+HERE = "tests.mqtt5.users_plugins."
 ACL = "amqtt.plugins.topic_checking.TopicAccessControlListPlugin"
 TABOO = "amqtt.plugins.topic_checking.TopicTabooPlugin"
 FILE = "amqtt.plugins.authentication.FileAuthPlugin"
