@@ -22,9 +22,11 @@ from mqttsec.packets import (
     Puback,
     Publish,
     Pubrec,
+    Splitter,
     Suback,
     Subscribe,
     SubscribeFilter,
+    decode,
 )
 from tests.robustness.plugins import TwoRounds
 from tests.robustness.wires import Peer, complaints
@@ -221,10 +223,8 @@ def test_too_many_retained_messages() -> None:
     with_broker(attack, BrokerSettings(max_retained_messages=50))
 
 
-def read_answers(peer: Peer, kind: type[Puback] | type[Pubrec]) -> list[Any]:
+def read_answers(peer: Peer, kind: type[Puback] | type[Pubrec] | type[Disconnect]) -> list[Any]:
     """The answers of a kind that came, without acting on them."""
-    from mqttsec.packets import Splitter, decode
-
     found = [decode(frame, peer.protocol, from_client=False) for frame in Splitter().feed(peer.wire.take())]
     return [packet for packet in found if isinstance(packet, kind)]
 
@@ -297,6 +297,21 @@ def test_one_session_that_a_hundred_connections_want() -> None:
         assert len(broker.connections) == 2 and set(broker.sessions) == {"bystander", "wanted"}
 
     with_broker(attack)
+
+
+def test_a_client_that_is_cut_off_by_its_own_message() -> None:
+    async def attack(broker: Broker) -> None:
+        peer = await arrive(broker, Connect("own-worst-enemy", properties=Properties(receive_maximum=1)))
+        peer.send(Subscribe(1, (SubscribeFilter("own", 1),)))
+        for number in range(1, 200):
+            # Never acknowledged; the last one finds the queue full, and its PUBACK no connection.
+            peer.send(Publish("own", b"x", 1, packet_id=number))
+        await asyncio.sleep(0)
+        assert peer.wire.ended and broker.session("own-worst-enemy") is None
+        last = read_answers(peer, Disconnect)
+        assert [packet.reason_code for packet in last] == [0x97]
+
+    with_broker(attack, BrokerSettings(max_queued_messages=100))
 
 
 def test_a_backlog_is_not_counted_anew_for_each_message() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import random
@@ -10,6 +11,8 @@ import struct
 from collections.abc import Iterator
 
 import pytest
+import websockets.asyncio.client
+import websockets.exceptions
 
 from mqttsec.errors import ProtocolError
 from mqttsec.mqtt5 import BrokerSettings, InProcessBroker
@@ -71,6 +74,59 @@ def test_damaged_packets_over_tcp(broker: InProcessBroker) -> None:
         assert runtime().call(lambda: set(of._subscriptions)) == {"good"}
     # Else the test says nothing: most connections must have got an answer, and some were reset.
     assert answers > INPUTS // 2 and resets > INPUTS // 10
+
+
+def test_damaged_packets_over_websockets() -> None:
+    # Chapter 6: packets need not begin or end where WebSocket frames do.
+    settings = BrokerSettings(close_timeout=0.2, maximum_session_expiry=1)
+    rng = random.Random(SEED)
+    mutator = Mutator(SEED, MQTT_5)
+    with complaints(runtime().loop) as watcher, InProcessBroker(settings, websocket_port=0) as broker:
+        uri = f"ws://{broker.host}:{broker.websocket_port}"
+        answers = 0
+        with Plain((broker.host, broker.port)) as bystander:
+            bystander.connect("bystander")
+            for number in range(300):
+                data = encode(Connect(f"bad-{rng.randrange(20)}", rng.random() < 0.5)) + mutator.damaged()
+                cut = rng.randrange(len(data))
+                pieces = [data[:cut], "text" if number % 10 == 0 else data[cut:], encode(Publish("a", b"x"))]
+                answer = asyncio.run(over_websocket(uri, pieces, abort=number % 3 == 0))
+                answers += check_answer(answer, MQTT_5)
+            bystander.nothing_more()
+            assert broker.broker is not None
+            of = broker.broker
+            until(lambda: runtime().call(lambda: len(of.connections)) == 1, "the end of all bad connections")
+    watcher.check()
+    assert answers > 100
+
+
+async def over_websocket(uri: str, pieces: list[bytes | str], abort: bool) -> bytes:
+    """Send each piece as one frame, then close properly or cut the connection; returns what came."""
+    found = bytearray()
+    answered = asyncio.Event()
+
+    async def listen() -> None:
+        try:
+            async for message in client:
+                assert isinstance(message, bytes)
+                found.extend(message)
+                answered.set()
+        finally:
+            answered.set()
+
+    client = await websockets.asyncio.client.connect(uri, subprotocols=[websockets.Subprotocol("mqtt")])
+    listening = asyncio.create_task(listen())
+    with contextlib.suppress(websockets.exceptions.ConnectionClosed):
+        for piece in pieces:
+            await client.send(piece)
+    if abort:
+        client.transport.abort()
+    # The CONNECT is whole or the WebSocket is closed for it: something comes in any case.
+    await asyncio.wait_for(answered.wait(), 20)
+    await client.close()
+    with contextlib.suppress(websockets.exceptions.ConnectionClosed):
+        await listening
+    return bytes(found)
 
 
 def send_and_listen(address: tuple[str, int], data: bytes) -> bytes:
