@@ -35,7 +35,7 @@ from mqttsec.packets import (
 )
 from tests.packets.corpus import with_length
 
-MALFORMED, PROTOCOL_ERROR = 0x81, 0x82
+MALFORMED, PROTOCOL_ERROR, TOPIC_NAME_INVALID = 0x81, 0x82, 0x90
 
 
 def text(value: str) -> str:
@@ -129,7 +129,7 @@ WRONG: list[tuple[str, str, int, bool | None, int]] = [
      connect("42", f"{text('x')} 0000", version="04"), 4, None, MALFORMED),
     ("[MQTT-3.1.3-3] no Client Identifier", connect(payload=""), 5, None, MALFORMED),
     ("[MQTT-4.7.0-1] a wildcard in the Will Topic",
-     connect("06", f"{text('x')} 00 {text('w/#')} 0000"), 5, None, MALFORMED),
+     connect("06", f"{text('x')} 00 {text('w/#')} 0000"), 5, None, TOPIC_NAME_INVALID),
     ("[MQTT-3.3.2-14] a wildcard in the will's Response Topic",
      connect("06", f"{text('x')} {properties('08' + text('+'))} {text('w')} 0000"), 5, None, PROTOCOL_ERROR),
     # 3.2 CONNACK
@@ -141,7 +141,7 @@ WRONG: list[tuple[str, str, int, bool | None, int]] = [
     # 3.3 PUBLISH
     ("[MQTT-3.3.1-2] DUP at QoS 0", publish("8"), 5, None, MALFORMED),
     ("[MQTT-3.3.1-4] QoS 3", publish("6", rest="0001 00"), 5, None, MALFORMED),
-    ("[MQTT-3.3.2-2] a wildcard", publish(topic=text("a/+")), 5, None, MALFORMED),
+    ("[MQTT-3.3.2-2] a wildcard", publish(topic=text("a/+")), 5, None, TOPIC_NAME_INVALID),
     ("3.3.2.1 no Topic Name and no Topic Alias", publish(topic="0000"), 5, None, PROTOCOL_ERROR),
     ("3.1.1 [MQTT-4.7.3-1] no Topic Name", publish(topic="0000", rest=""), 4, None, MALFORMED),
     ("[MQTT-3.3.2-14] a wildcard in the Response Topic",
@@ -213,7 +213,8 @@ def test_refused(what: str, packet: str, protocol: int, from_client: bool | None
     with pytest.raises(ProtocolError) as caught:
         decode(with_length(int(first, 16), bytes.fromhex(body)), protocol, from_client)
     assert caught.value.reason_code == reason_code, str(caught.value)
-    assert isinstance(caught.value, MalformedPacketError) is (reason_code == MALFORMED)
+    malformed = reason_code in (MALFORMED, TOPIC_NAME_INVALID)
+    assert isinstance(caught.value, MalformedPacketError) is malformed
 
 
 def test_the_unbroken_ones_pass() -> None:
@@ -233,7 +234,7 @@ def test_mqtt_5_allows_a_password_alone() -> None:
 _A = (SubscribeFilter("a"),)
 SENT: list[tuple[str, Packet, int, int]] = [
     ("a Will QoS of 3", Connect("x", will=Will("w", b"", 3)), 5, PROTOCOL_ERROR),
-    ("a wildcard in the Will Topic", Connect("x", will=Will("w/#")), 5, MALFORMED),
+    ("a wildcard in the Will Topic", Connect("x", will=Will("w/#")), 5, TOPIC_NAME_INVALID),
     ("a Password alone in 3.1.1", Connect("x", password=b"p", protocol=4), 4, MALFORMED),
     ("another version", Connect("x", protocol=3), 5, 0x84),
     ("Keep Alive too long", Connect("x", keep_alive=65_536), 5, MALFORMED),
@@ -251,7 +252,7 @@ SENT: list[tuple[str, Packet, int, int]] = [
     ("QoS 0 with a Packet Identifier", Publish("a", packet_id=1), 5, PROTOCOL_ERROR),
     ("a Packet Identifier too large", Publish("a", qos=1, packet_id=65_536), 5, MALFORMED),
     ("DUP at QoS 0", Publish("a", dup=True), 5, MALFORMED),
-    ("a wildcard", Publish("a/#"), 5, MALFORMED),
+    ("a wildcard", Publish("a/#"), 5, TOPIC_NAME_INVALID),
     ("no Topic Name", Publish(""), 5, PROTOCOL_ERROR),
     ("no Topic Name in 3.1.1", Publish("", properties=Properties(topic_alias=1)), 4, MALFORMED),
     ("Topic Alias 0", Publish("a", properties=Properties(topic_alias=0)), 5, 0x94),
