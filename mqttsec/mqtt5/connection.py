@@ -465,6 +465,9 @@ class Connection(BrokerProtocolHandler, asyncio.Protocol):  # type: ignore[misc,
         self._held.clear()
         self._give_up_tasks()
         self._leave_session()
+        if self.transport is not None:
+            # Python 3.10 warns of a TLS transport that was only closed by the other side.
+            self.transport.close()
         self.transport = None
         self.broker.closed(self)
 
