@@ -29,6 +29,7 @@ from mqttsec.readings import Reading, weather
 from mqttsec.trace import Arrow, Ladder, Trace, arrows, ladder, seen_on_network, text_ladder, write_capture
 from mqttsec.widgets import Control, Explorer, ExplorerWidget, Stepper, StepperWidget
 from mqttsec.widgets.packet_view import packet_text
+from mqttsec.widgets.stepper import ladder_like
 from mqttsec.widgets.table import Cell, Table
 
 FORTNIGHT = 14
@@ -142,7 +143,9 @@ class CuriousBroker(Lab):
 
     def ladder(self, first: int = 1, last: int | None = None, observer: str = "") -> str:
         """The packets from `first` to `last` as text, as everybody sees them or as one `observer` does."""
-        whole = ladder(view(self.run.trace, observer) if observer else self.run.trace)
+        whole = ladder(self.run.trace)
+        if observer:
+            whole = ladder_like(whole, view(self.run.trace, observer))
         before, rows = whole.up_to(max(first - 1, 0)), whole.up_to(last)
         return text_ladder(Ladder(whole.parties, rows[len(before) :]), width=_WIDTH)
 

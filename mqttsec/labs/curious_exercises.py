@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mqttsec.check import ExerciseBook, number, require
 from mqttsec.labs.lossy_link import LossyRun, lossy_runs, seeds
@@ -238,10 +238,3 @@ BOOK.question(
     {"a": "the broker alone", "b": "the broker, and a listener where there is no TLS", "c": "nobody"},
     "b", "CONNECT says MQTT 3.1.1 in its fifth field, in plain",
 )
-
-
-def solution_facts(lab: CuriousBroker) -> dict[str, Any]:
-    """For the teacher's edition: what the answers are with this seed, from the running system."""
-    packet = decode(mystery_packet(lab.seed))
-    assert isinstance(packet, Publish)
-    return {"packet_id": packet.packet_id, "response_topic": packet.properties.response_topic}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -102,11 +102,6 @@ class Lab:
         except OSError as error:
             raise ConfigurationError(f"the folder {OUT} cannot be made here: {error}") from error
         return OUT / name
-
-    @property
-    def facts(self) -> Mapping[str, object]:
-        """What identifies this lab in a report."""
-        return {"seed": self.seed}
 
     def __enter__(self) -> Lab:
         return self

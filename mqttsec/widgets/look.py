@@ -17,6 +17,8 @@ font-family:var(--jp-ui-font-family,system-ui,sans-serif)}
 .mqs-columns{display:flex;flex-wrap:wrap;gap:12px 28px;align-items:flex-start}
 .mqs-more{flex:3 1 640px;min-width:0;max-width:900px}
 .mqs-less{flex:2 1 480px;min-width:0;max-width:900px}
+.mqs-stepper .mqs-more{flex:1 1 700px}
+.mqs-stepper .mqs-less{flex:1 1 600px}
 .mqs-steady{min-height:400px}
 .mqs-caption{margin:0 0 6px;font-size:13px}
 .mqs.mqs table{border-collapse:collapse;font-size:12px;margin:0;border:0;table-layout:auto}
@@ -28,6 +30,7 @@ border:0;border-bottom:1px solid var(--jp-border-color2,#8886);max-width:none}
 .mqs.mqs .mqs-n{text-align:right;font-variant-numeric:tabular-nums}
 .mqs.mqs .mqs-c{font-family:var(--jp-code-font-family,ui-monospace,monospace);overflow-wrap:anywhere}
 .mqs.mqs .mqs-w{white-space:nowrap}
+.mqs.mqs .mqs-v{min-width:240px}
 .mqs .mqs-part{padding-left:18px}
 .mqs .mqs-faint{color:var(--jp-content-font-color2,inherit)}
 </style>"""

@@ -34,7 +34,8 @@ def packet_html(arrow: Arrow) -> str:
         )
     caption = f"{text(packet_title(arrow))}<br><b>{text(packet_label(arrow.frame, arrow.protocol))}</b>"
     rows = [_row(row, arrow.frame) for row in explain(arrow.frame, arrow.protocol)]
-    return html_table(("at", "bytes", "field", "value"), rows, ("mqs-n", "mqs-c mqs-w", "mqs-w", ""), caption)
+    classes = ("mqs-n", "mqs-c mqs-w", "mqs-w", "mqs-v")
+    return html_table(("at", "bytes", "field", "value"), rows, classes, caption)
 
 
 def _row(row: FieldRow, frame: bytes) -> tuple[str, str, str, str]:

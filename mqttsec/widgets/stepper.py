@@ -12,8 +12,15 @@ from mqttsec.trace import Arrow, Event, Ladder, ladder, svg_ladder, text_ladder
 from mqttsec.widgets.look import block, columns, standalone, text
 from mqttsec.widgets.packet_view import packet_html, packet_text
 
-EVERYTHING = "everybody"
-"""The view that a stepper begins with where it has several: the whole trace."""
+
+def ladder_like(first: Ladder, events: Iterable[Event]) -> Ladder:
+    """The ladder of a view of a run, its columns in the order of the `first` one.
+
+    An observer may not see what the order usually comes from, such as who publishes.
+    """
+    own = ladder(events)
+    places = {name: place for place, name in enumerate(first.parties)}
+    return Ladder(tuple(sorted(own.parties, key=lambda name: places.get(name, len(places)))), own.rows)
 
 
 class Stepper:
@@ -27,10 +34,12 @@ class Stepper:
     def __init__(
         self, views: Mapping[str, Iterable[Event]], *, window: int = 8, width: int = 840, title: str = "",
     ) -> None:
-        # Columns keep their places from view to view: an observer who sees less sees the same ladder.
-        self._ladders: dict[str, Ladder] = {name: ladder(events) for name, events in views.items()}
-        if not self._ladders:
+        if not views:
             raise ConfigurationError("a stepper needs a trace to step through")
+        first = ladder(next(iter(views.values())))
+        self._ladders: dict[str, Ladder] = {
+            name: ladder_like(first, events) for name, events in views.items()
+        }
         self._view = next(iter(self._ladders))
         if not self.count:
             raise ConfigurationError("there is no packet to step through: run something first")

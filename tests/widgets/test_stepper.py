@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import threading
 from xml.etree import ElementTree
@@ -68,6 +69,20 @@ def test_other_eyes_see_less() -> None:
     stepper.look_through("nobody")
     assert (stepper.position, stepper.current) == (0, None)
     assert "no packet is seen" in stepper.html() and "no packet is seen" in stepper.text()
+
+
+def test_columns_keep_their_places_from_view_to_view() -> None:
+    stepper = model()
+    everybody = stepper.diagram.parties
+    assert everybody == ("station", "broker", "dashboard")
+    hidden = Stepper({"everybody": weather(), "TLS": seen_on_network(
+        dataclasses.replace(event, protected=True) for event in weather()
+    )})
+    hidden.look_through("TLS")
+    assert hidden.diagram.parties == everybody
+    assert all(not arrow.frame for arrow in hidden.diagram.arrows)
+    stepper.look_through("dashboard")
+    assert stepper.diagram.parties == ("broker", "dashboard")
 
 
 def test_what_cannot_be() -> None:
