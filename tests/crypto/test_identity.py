@@ -291,3 +291,17 @@ def test_an_error_says_where_it_happened_once_that_is_known() -> None:
             raise error.at("B", "step 2") from None
     assert str(caught.value).startswith("B, step 2: what P showed cannot be read")
     assert (caught.value.party, caught.value.step) == ("B", "step 2")
+
+
+@EVERY
+def test_a_certificate_has_one_encoding(signing: Signing) -> None:
+    """The byte before the signature counts bits to leave out; where the last is 0, that changes nothing."""
+    maker = authority(signing)
+    even = next(der for der in iter(lambda: maker.issue("alice").certificate, None) if not der[-1] & 1)
+    maker.trust.check(even, "alice", NOW)
+    at = len(even) - 1 - len(x509.load_der_x509_certificate(even).signature)
+    second = even[:at] + b"\x01" + even[at + 1 :]
+    as_before = x509.load_der_x509_certificate(even).signature
+    assert x509.load_der_x509_certificate(second).signature == as_before
+    with pytest.raises(HandshakeError, match="not encoded as it was signed"):
+        maker.trust.check(second, "alice", NOW)
