@@ -206,6 +206,10 @@ class Opener:
         """What is in `layer`, as `take` gives it, without remembering that it came."""
         if (layer.layer, layer.publisher) != (self.place, self.publisher):
             raise LayerRefused("a layer that does not belong here: discard it", LayerCheck.FORM)
+        sealed = self.protection is Protection.EI
+        if (sealed and layer.tag) or (peer is None and layer.signature):
+            # Nobody would look at it, so two encodings would say the same.
+            raise LayerRefused("a field is filled that this scheme leaves empty", LayerCheck.FORM)
         if layer.key_id != self.key_id:
             raise LayerRefused("sealed under a key that is not known here", LayerCheck.KEY)
         try:

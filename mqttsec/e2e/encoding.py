@@ -116,7 +116,8 @@ def message(kind: int) -> Callable[[type[M]], type[M]]:
 def carries(term: Term | None = None, *, size: int = 0, at_most: int = 0) -> Any:
     """A dataclass field that bears the value of `term`.
 
-    `size` is that of an int in bytes; `at_most` the most bytes of a text, of bytes or of a message.
+    `size` is that of an int, or of bytes that always have the same; `at_most` the most bytes of a text, of
+    bytes or of a message.
     """
     return dataclasses.field(metadata={"term": term, "size": size, "at_most": at_most})
 
@@ -138,6 +139,17 @@ def explain(data: bytes) -> tuple[FieldRow, ...]:
     reader = RecordingReader(data)
     _pull_message(reader, tuple(_KINDS.values()))
     return tuple(reader.rows)
+
+
+def terms_of(cls: type[Message]) -> tuple[Term, ...]:
+    """The terms whose values a message bears, nested messages included, in the order of the encoding."""
+    found: list[Term] = []
+    for form in cls.forms():
+        if form.term is not None:
+            found.append(form.term)
+        elif form.nested is not None:
+            found += terms_of(form.nested)
+    return tuple(found)
 
 
 def kinds() -> dict[int, type[Message]]:
@@ -183,8 +195,8 @@ def _form(item: dataclasses.Field[Any], hint: Any) -> FieldForm:
         push, pull = _text(title, most, check)
     else:
         assert hint is bytes, f"{item.name}: {hint} is no type of a field"
-        most = at_most or MAX_VARIABLE_BYTE_INTEGER
-        push, pull = _bytes(title, most)
+        most = size or at_most or MAX_VARIABLE_BYTE_INTEGER
+        push, pull = _bytes(title, most, least=size)
     return FieldForm(item.name, title, term, None, False, most, push, pull)
 
 
@@ -220,15 +232,15 @@ def _integer(title: str, size: int) -> tuple[_Push, _Pull]:
     return push, pull
 
 
-def _bytes(title: str, most: int) -> tuple[_Push, _Pull]:
+def _bytes(title: str, most: int, least: int = 0) -> tuple[_Push, _Pull]:
     def push(out: bytearray, value: bytes) -> None:
-        if len(value) > most:
-            raise MalformedPacketError(f"{title}: {len(value)} bytes are more than {most}")
+        if not least <= len(value) <= most:
+            raise MalformedPacketError(f"{title}: {len(value)} bytes; there must be {least} to {most}")
         out += _length(len(value), title)
         out += value
 
     def pull(reader: Reader) -> bytes:
-        return _take(reader, _pull_length(reader, title, most), title)
+        return _take(reader, _pull_length(reader, title, most, least), title)
 
     return push, pull
 
@@ -273,10 +285,10 @@ def _nested(title: str, cls: type[Message], optional: bool, most: int) -> tuple[
     return push, pull
 
 
-def _pull_length(reader: Reader, title: str, most: int) -> int:
+def _pull_length(reader: Reader, title: str, most: int, least: int = 0) -> int:
     length = reader.variable_byte_integer(f"length of {title}")
-    if length > most:
-        raise MalformedPacketError(f"{title}: {length} bytes are more than {most}")
+    if not least <= length <= most:
+        raise MalformedPacketError(f"{title}: {length} bytes; there must be {least} to {most}")
     return length
 
 

@@ -25,9 +25,9 @@ class Circle:
     @classmethod
     def new(cls, party: Party, key: KeyName) -> Circle:
         """A group of `party` without members."""
-        setup = party.setup
-        group = Group.new(setup.profile, setup.ciphers, key.value, party.name)
-        return cls(key, party.random_bytes(KEY_ID_SIZE), group)
+        setup, key_id = party.setup, party.random_bytes(KEY_ID_SIZE)
+        group = Group.new(setup.profile, setup.ciphers, key.value, _title(party.name, key_id))
+        return cls(key, key_id, group)
 
     @property
     def epoch(self) -> int:
@@ -61,9 +61,15 @@ def keyring(
     Raises `TamperError` for a wrap that does not open.
     """
     setup = party.setup
-    ring = held or Keyring(GroupScheme(setup.profile, setup.ciphers, key.value, owner), party.name)
-    sealed = Wrapped(key.value, owner, party.name, Epoch.of(wrapped.epoch), wrapped.sealed)
+    title = _title(owner, wrapped.key_id)
+    ring = held or Keyring(GroupScheme(setup.profile, setup.ciphers, key.value, title), party.name)
+    sealed = Wrapped(key.value, title, party.name, Epoch.of(wrapped.epoch), wrapped.sealed)
     return ring.unwrapped(sealed, pair, party.operations)
+
+
+def _title(owner: str, key_id: bytes) -> str:
+    # A group is known by owner and identifier; under *hardened* both are bound to its wraps and its keys.
+    return f"{owner} {key_id.hex()}"
 
 
 def merged(held: Keyring, newer: Keyring) -> Keyring:

@@ -150,7 +150,7 @@ class Run:
             {
                 term: value
                 for term, value in told.items()
-                if term.kind in _VALUE_KINDS and term not in self.values
+                if term.kind in VALUE_KINDS and term not in self.values
             }
         )
         for check in step.checks:
@@ -276,7 +276,8 @@ class Run:
         return value
 
 
-_VALUE_KINDS = (Kind.IDENTITY, Kind.TOPIC, Kind.EPHEMERAL, Kind.TIMESTAMP)
+VALUE_KINDS = (Kind.IDENTITY, Kind.TOPIC, Kind.EPHEMERAL, Kind.TIMESTAMP)
+"""What a run remembers of a message; the rest is looked at and dropped."""
 
 _CHECKS: Mapping[CheckKind, Callable[[Run, Check, Mapping[Term, Any]], Run]] = {
     CheckKind.CLIENT: Run._client,

@@ -93,7 +93,7 @@ class BrokerHello(Message):
 class WrappedKey(Message):
     """W_P of step 13, W_B of step 14 and each row of a `GroupUpdate`: a group's secret for one member."""
 
-    key_id: bytes = carries(at_most=KEY_ID_SIZE)
+    key_id: bytes = carries(size=KEY_ID_SIZE)
     """Names the group's generation, as the header of a data message does."""
     epoch: int = carries(size=4)
     """The epoch that the secret opens."""
@@ -225,7 +225,7 @@ class Layer(Message):
     """Which: 1 inner (P to S), 2 P to B, 3 B to S."""
     publisher: str = carries()
     """From whom the Application Message is."""
-    key_id: bytes = carries(at_most=KEY_ID_SIZE)
+    key_id: bytes = carries(size=KEY_ID_SIZE)
     """Names the key."""
     epoch: int = carries(size=4)
     """The epoch of a group's key; 0 for the key of a pair."""
@@ -253,7 +253,7 @@ class GroupUpdate(Message):
     """Which topic."""
     key: str = carries()
     """GK_P or GK_B."""
-    under: bytes = carries(at_most=KEY_ID_SIZE)
+    under: bytes = carries(size=KEY_ID_SIZE)
     """Names the pair's key that seals it."""
     wrapped: WrappedKey = carries()
     """The new secret for this member."""

@@ -248,6 +248,17 @@ class Script:
     wraps: Mapping[Term, Wrap]
     """The group keys that are given out, by the term of the wrap."""
 
+    @property
+    def hardened(self) -> bool:
+        """True for the profile that we recommend."""
+        return self.profile is Profile.HARDENED
+
+    @property
+    def blocks(self) -> tuple[tuple[Step, ...], tuple[Step, ...]]:
+        """The steps of Block 1 and those of Block 2, which is what S takes part in."""
+        first = next(index for index, step in enumerate(self.steps) if step.number == 5)
+        return self.steps[:first], self.steps[first:]
+
     def sending(self, message: type[Message], sender: Role | None = None) -> Sending:
         """The step that sends a message; of several, the first, or the first by `sender`."""
         for step in self.steps:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from mqttsec.crypto import Box, Keyring, Peer, SealKey
+from mqttsec.crypto import Box, Keyring, PairKeys, Peer, SealKey
 from mqttsec.e2e.channel import (
     GroupBoxes,
     LayerCheck,
@@ -86,6 +86,8 @@ class Subscriber:
         """Whom it connects to."""
         self.waits = 0
         """How often the broker has asked to keep waiting in the handshake at hand."""
+        self.latest: Mapping[KeyName, PairKeys] = {}
+        """The keys of the last handshake, by name."""
         self._begun: Run | None = None
         self._streams: dict[tuple[str, str], _Stream] = {}
 
@@ -114,7 +116,7 @@ class Subscriber:
         if self.party.setup.script.confirm:
             run, confirm = run.send(SubscriberConfirm)
         self._enter(run)
-        self._begun = None
+        self._begun, self.latest = None, run.keys
         return confirm
 
     def _run(self, step: str) -> Run:
@@ -142,7 +144,7 @@ class Subscriber:
         ):
             if cell.key is None:
                 continue
-            key_id = key_ids.get(cell.key) or run.key_id(cell.key)
+            key_id = key_ids[cell.key] if cell.key.is_group else run.key_id(cell.key)
             if (place, key_id) in stream.openers:
                 continue
             box_of: Callable[[int], Box]
@@ -181,7 +183,8 @@ class Subscriber:
         held = boxes.keyring
         if message.key != held.scheme.name:
             raise TamperError(f"{message.key} came for a group of {held.scheme.name}", party=self.party.title)
-        key, owner = KeyName(held.scheme.name), held.scheme.owner
+        key = KeyName(held.scheme.name)
+        owner = message.publisher if key is KeyName.GK_P else self.broker
         try:
             boxes.keyring = keyring(self.party, key, owner, message.wrapped, pair, held)
         except TamperError as error:
