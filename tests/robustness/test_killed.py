@@ -163,7 +163,7 @@ def test_a_receiver_is_killed(broker: InProcessBroker, address: tuple[str, int],
                 assert stage in ("PUBREC sent", "PUBREL received"), stage
                 assert first == Pubrel(number)
                 client.send(Pubcomp(number))
-            rest = []
+            rest: list[Publish] = []
             while not rest or rest[-1].payload != b"two":
                 packet = client.receive()
                 if isinstance(packet, Pubrel):
