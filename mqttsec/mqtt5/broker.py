@@ -84,7 +84,9 @@ class Broker(ListeningBroker):
         self._connection_count = 0
         self._idle = asyncio.Event()
         self._background: set[asyncio.Task[None]] = set()
-        self._retained = RetainedStore(self._retained_messages, self.settings.max_retained_messages)
+        self._retained = RetainedStore(
+            self._retained_messages, self.settings.max_retained_messages, self.settings.max_retained_bytes
+        )
         self._random: random.Random = (
             random.SystemRandom() if self.settings.seed is None else random.Random(self.settings.seed)
         )

@@ -23,23 +23,40 @@ class Retained(RetainedApplicationMessage):  # type: ignore[misc, unused-ignore]
 class RetainedStore:
     """The retained messages by topic. `rows` is amqtt's own table, which plugins read and write as well."""
 
-    def __init__(self, rows: dict[str, RetainedApplicationMessage], limit: int) -> None:
+    def __init__(self, rows: dict[str, RetainedApplicationMessage], limit: int, limit_bytes: int) -> None:
         self._rows = rows
         self._limit = limit
+        self._limit_bytes = limit_bytes
+        # Plugins change the table behind our back, so this is at least what is there; see `_is_full`.
+        self._bytes = 0
         self._next_look = -math.inf
 
     def keep(self, message: Message, now: float) -> Retained | None:
         """Keep a message in place of the last one of its topic; None when the store is full."""
-        if message.topic not in self._rows and len(self._rows) >= self._limit:
+        if self._is_full(message):
             self._forget_expired(now)
-            if len(self._rows) >= self._limit:
+            if self._is_full(message):
                 return None
+        self.remove(message.topic)
         row = self._rows[message.topic] = Retained(message.copy())
+        self._bytes += len(message.payload)
         return row
 
     def remove(self, topic: str) -> RetainedApplicationMessage | None:
         """Take the message of a topic out, and return it."""
-        return self._rows.pop(topic, None)
+        row = self._rows.pop(topic, None)
+        if row is not None:
+            self._bytes -= len(row.data)
+        return row
+
+    def _is_full(self, message: Message) -> bool:
+        old = self._rows.get(message.topic)
+        if old is None and len(self._rows) >= self._limit:
+            return True
+        more = len(message.payload) - (len(old.data) if old is not None else 0)
+        if self._bytes + more > self._limit_bytes:
+            self._bytes = sum(len(row.data) for row in self._rows.values())
+        return self._bytes + more > self._limit_bytes
 
     def matching(self, topic_filter: str, now: float) -> list[Message]:
         """Messages that match a filter; those that have expired are removed."""
@@ -50,7 +67,7 @@ class RetainedStore:
         messages = [self._message(topic, now) for topic in topics]
         for message in messages:
             if message.expired(now):
-                del self._rows[message.topic]
+                self.remove(message.topic)
         return [message for message in messages if not message.expired(now)]
 
     def holds(self, message: Message) -> bool:
@@ -73,4 +90,4 @@ class RetainedStore:
             return
         self._next_look = now + 1.0
         for topic in [topic for topic in self._rows if self._message(topic, now).expired(now)]:
-            del self._rows[topic]
+            self.remove(topic)

@@ -60,6 +60,8 @@ class BrokerSettings:
     """Bytes that wait for one client's network; above it the client is cut off with 0x97."""
     max_retained_messages: int = 100_000
     """Retained messages; past it a new one is refused with 0x97."""
+    max_retained_bytes: int = 256 * 1024 * 1024
+    """The same bound in payload bytes."""
     allow_anonymous: bool = True
     """Without an amqtt authentication plugin: accept clients that show no credentials."""
     require_client_certificate: bool = False
@@ -95,6 +97,7 @@ class BrokerSettings:
             "max_queued_bytes",
             "max_write_buffer",
             "max_retained_messages",
+            "max_retained_bytes",
         ):
             if getattr(self, name) <= 0:
                 raise ConfigurationError(f"{name}={getattr(self, name)} cannot be; choose more than 0")

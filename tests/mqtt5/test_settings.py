@@ -36,6 +36,7 @@ from tests.mqtt5.house import EXTERNAL, House, in_house
         ("max_queued_bytes", 0),
         ("max_write_buffer", 0),
         ("max_retained_messages", 0),
+        ("max_retained_bytes", 0),
         ("server_keep_alive", 0),
         ("server_keep_alive", 65_536),
     ],
