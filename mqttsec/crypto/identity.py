@@ -133,8 +133,8 @@ class TrustAnchor:
 
     def _check(self, der: bytes, subject: str, now: float) -> Peer:
         certificate = x509.load_der_x509_certificate(der)
-        # The signature is a BIT STRING, whose first byte counts bits to leave out at its end. To leave out one
-        # that is 0 changes nothing but the encoding, and a certificate is to have only one.
+        # The signature is a BIT STRING, whose first byte counts bits to leave out at its end. To leave out
+        # one that is 0 changes nothing but the encoding, and a certificate is to have only one.
         if der[-1 - len(certificate.signature)]:
             raise _refused(subject, "is not encoded as it was signed", "show it as the CA made it")
         try:

@@ -9,7 +9,7 @@ from mqttsec.crypto import Box, PairKeys
 from mqttsec.e2e.channel import LayerCheck, LayerRefused, Place, Sealer, parse, split_recipient
 from mqttsec.e2e.groups import Circle
 from mqttsec.e2e.handshake import Run
-from mqttsec.e2e.messages import GroupUpdate
+from mqttsec.e2e.messages import GroupUpdate, WrappedKey
 from mqttsec.e2e.schemes import Protection
 from mqttsec.e2e.setup import Party
 from mqttsec.e2e.terms import ID_P, ID_S, TOPIC, KeyName
@@ -88,8 +88,12 @@ class Audiences:
             audience.circle = circle
             self._rekey(audience, stream)
 
-    def enter(self, run: Run) -> None:
-        """S receives what it asked for; `run` is the broker's view of its handshake."""
+    def enter(self, run: Run, given: int) -> tuple[GroupUpdate, ...]:
+        """S receives what it asked for; `run` is the broker's view of its handshake.
+
+        Gives what S must be sent at once: the generations of GK_B that have begun since the epoch `given`,
+        which is the one that it got in step 14.
+        """
         party, stream, client_id = self._party, (run.text(ID_P), run.text(TOPIC)), run.text(ID_S)
         pair, key_id = run.keys[KeyName.K_BS], run.key_id(KeyName.K_BS)
         sealer = None
@@ -97,7 +101,11 @@ class Audiences:
             box = party.setup.ciphers.box(pair.sending(party.name), party.operations)
             sealer = self._sealer(stream, key_id, box)
         audience = self._by_stream.setdefault(stream, _Audience())
-        audience.members[client_id] = _Member(pair, key_id, sealer)
+        member = audience.members[client_id] = _Member(pair, key_id, sealer)
+        if audience.circle is None:
+            return ()
+        missed = audience.circle.missed(party, client_id, pair.sending(party.name), given)
+        return tuple(_update(stream, member, wrapped) for wrapped in missed)
 
     def leave(self, stream: Stream, client_id: str) -> dict[str, GroupUpdate]:
         """S receives no longer. Gives what the others must be sent (*hardened*): a new GK_B for each."""
@@ -120,12 +128,7 @@ class Audiences:
     def _updates(self, stream: Stream, circle: Circle, members: dict[str, _Member]) -> dict[str, GroupUpdate]:
         party = self._party
         return {
-            name: GroupUpdate(
-                *stream,
-                KeyName.GK_B.value,
-                member.key_id,
-                circle.wrap(party, name, member.pair.sending(party.name)),
-            )
+            name: _update(stream, member, circle.wrap(party, name, member.pair.sending(party.name)))
             for name, member in members.items()
         }
 
@@ -175,3 +178,7 @@ class Audiences:
         if audience is None or member is None or recipient != client_id:
             raise LayerRefused(f"{client_id!r} is no receiver of {wire_topic!r}", LayerCheck.KEY)
         return audience, member
+
+
+def _update(stream: Stream, member: _Member, wrapped: WrappedKey) -> GroupUpdate:
+    return GroupUpdate(*stream, KeyName.GK_B.value, member.key_id, wrapped)

@@ -95,8 +95,9 @@ class Ticket:
     """True once the request went to P."""
     answer: PublisherAnswer | None = None
     """Step 13, once it came and was found right."""
-    entered: bool = False
-    """True once S is among the receivers of its topic."""
+    held: list[GroupUpdate] = field(default_factory=list)
+    """Group keys that came from P for S before S was there."""
+    _epoch: int = 0
     _expects_still: bool = field(default=False, repr=False)
 
     @property
@@ -113,6 +114,16 @@ class Ticket:
     def topic(self) -> str:
         """What it asks for."""
         return self.run.text(TOPIC)
+
+
+@dataclass(frozen=True)
+class Joined:
+    """What is to be sent after a subscriber was entered."""
+
+    updates: tuple[GroupUpdate, ...]
+    """To S: group keys that were renewed while its handshake was on its way."""
+    forwarded: ForwardedConfirm | None
+    """To P: step 19, where handshakes are confirmed."""
 
 
 @dataclass(frozen=True)
@@ -284,10 +295,11 @@ class Broker:
 
         ticket.run, message = ticket.run.send(BrokerAnswer, {"answer": answer}, give)
         self._audiences.invite(stream, circle)
+        ticket._epoch = circle.epoch if circle is not None else 0
         return message
 
-    def join(self, ticket: Ticket, confirm: SubscriberConfirm | None = None) -> ForwardedConfirm | None:
-        """S is among the receivers. `confirm` is step 18, where handshakes are confirmed; gives step 19.
+    def join(self, ticket: Ticket, confirm: SubscriberConfirm | None = None) -> Joined:
+        """S is among the receivers. `confirm` is step 18, where handshakes are confirmed.
 
         Raises `HandshakeError`.
         """
@@ -301,10 +313,26 @@ class Broker:
                 )
             run = run.receive(confirm)
             forwarded = ForwardedConfirm(confirm.signature_publisher)
-        self._audiences.enter(run)
-        ticket.entered = True
+        updates = self._audiences.enter(run, ticket._epoch)
         del self._tickets[ticket.correlation]
-        return forwarded
+        return Joined((*updates, *ticket.held), forwarded)
+
+    def pass_on(self, publisher: str, client_id: str, update: GroupUpdate) -> GroupUpdate | None:
+        """A new GK_P from `publisher` for a subscriber: to send on now, or None to be held until it joins.
+
+        Raises `HandshakeError` where the two have nothing to do with each other.
+        """
+        stream = (update.publisher, update.topic)
+        if publisher == update.publisher and update.key == KeyName.GK_P:
+            if client_id in self._audiences.members(stream):
+                return update
+            for ticket in self._tickets.values():
+                if (ticket.client_id, ticket.publisher, ticket.topic) == (client_id, *stream):
+                    ticket.held.append(update)
+                    return None
+        raise HandshakeError(
+            f"{client_id!r} takes no group key from {publisher!r}", party=self.party.title, step="group key"
+        )
 
     def drop(self, ticket: Ticket) -> Departure:
         """Forget a ticket that came to nothing: nothing of it stays.

@@ -44,7 +44,7 @@ class LayerCheck(str, enum.Enum):
     FORM = "form"
     """It is a layer, and the one that belongs here."""
     KEY = "key"
-    """Its key is known: identifier and epoch."""
+    """Its key is known: publisher, identifier and epoch."""
     SEQUENCE = "sequence"
     """*hardened*: its number has not come before, and none after it where order is kept."""
     TAG = "tag"
@@ -82,7 +82,7 @@ class Window:
     def check(self, number: int) -> None:
         """Raises `LayerRefused` for a number that came before, or too late to tell."""
         behind = self.highest - number
-        if behind >= 0 and (behind >= self.width or self.width == 1 or self._mask >> behind & 1):
+        if number < 1 or (behind >= 0 and (behind >= self.width or self._mask >> behind & 1)):
             raise LayerRefused(
                 f"message {number} after message {self.highest}: a repetition, or out of order. Discard it",
                 LayerCheck.SEQUENCE,
@@ -204,13 +204,13 @@ class Opener:
         self, topic: str, layer: Layer, peer: Peer | None = None, operations: Operations | None = None
     ) -> bytes:
         """What is in `layer`, as `take` gives it, without remembering that it came."""
-        if (layer.layer, layer.publisher) != (self.place, self.publisher):
+        if layer.layer != self.place:
             raise LayerRefused("a layer that does not belong here: discard it", LayerCheck.FORM)
         sealed = self.protection is Protection.EI
         if (sealed and layer.tag) or (peer is None and layer.signature):
             # Nobody would look at it, so two encodings would say the same.
             raise LayerRefused("a field is filled that this scheme leaves empty", LayerCheck.FORM)
-        if layer.key_id != self.key_id:
+        if (layer.publisher, layer.key_id) != (self.publisher, self.key_id):
             raise LayerRefused("sealed under a key that is not known here", LayerCheck.KEY)
         try:
             box = self._box_of(layer.epoch)

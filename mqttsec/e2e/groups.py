@@ -47,6 +47,11 @@ class Circle:
         (wrapped,) = self.group.wrap(member, pair, operations=party.operations)
         return WrappedKey(self.key_id, wrapped.epoch.number, wrapped.sealed)
 
+    def missed(self, party: Party, member: str, pair: SealKey, after: int) -> tuple[WrappedKey, ...]:
+        """One wrap for each generation begun since the epoch `after`, the last that a member has."""
+        wraps = self.group.wrap(member, pair, Epoch.of(after), party.operations)
+        return tuple(WrappedKey(self.key_id, wrapped.epoch.number, wrapped.sealed) for wrapped in wraps)
+
 
 def keyring(
     party: Party,

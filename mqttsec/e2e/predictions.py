@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from mqttsec.crypto import Epoch
 from mqttsec.crypto.groupkey import STEPS_PER_GENERATION
 from mqttsec.e2e import terms as t
-from mqttsec.e2e.channel import LayerCheck
+from mqttsec.e2e.channel import LayerCheck, Place
 from mqttsec.e2e.encoding import Message, terms_of
 from mqttsec.e2e.handshake import VALUE_KINDS, leaves
 from mqttsec.e2e.messages import Layer, WrappedKey
@@ -218,18 +218,20 @@ def predict_layer(
     """Which check must refuse a layer in which fields were changed; None: none does.
 
     `cell` is the row of the table that protects it, `same_topic` whether it comes on the topic that it was
-    made for, `held` the epoch from which on the receiver can read, `replay` whether it came before.
+    made for, `held` the epoch from which on the receiver can read, `replay` whether it came before; all
+    messages before it have come.
     """
 
     def differs(*names: str) -> bool:
         return any(getattr(original, name) != getattr(tampered, name) for name in names)
 
     sealed = cell.protection is Protection.EI
-    if differs("layer", "publisher") or (sealed and differs("tag")):
+    signed = setup.sign_messages and original.layer == Place.END_TO_END
+    if differs("layer") or (sealed and differs("tag")) or (not signed and differs("signature")):
         return LayerCheck.FORM
-    if not setup.sign_messages and differs("signature"):
-        return LayerCheck.FORM
-    if differs("key_id") or (differs("epoch") and not _reachable(cell, Epoch.of(tampered.epoch), held)):
+    if differs("publisher", "key_id"):
+        return LayerCheck.KEY
+    if differs("epoch") and not _reachable(cell, Epoch.of(tampered.epoch), held):
         return LayerCheck.KEY
     # A number that came before is refused before anything is opened.
     if setup.hardened and tampered.sequence < original.sequence + replay:

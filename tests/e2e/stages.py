@@ -69,7 +69,7 @@ def earlier(world: World) -> dict[int, Message]:
     confirmed = s.accepted(across(sent[14]))
     if confirmed is not None:
         sent[18] = confirmed
-    forwarded = b.join(ticket, confirmed)
+    forwarded = b.join(ticket, confirmed).forwarded
     if forwarded is not None:
         sent[19] = forwarded
         p.confirmed(ticket.correlation, forwarded)
@@ -141,7 +141,7 @@ def _block_2(world: World, number: int, sent: dict[int, Message]) -> Stage:
         after_18(s.accepted(across(message)))
 
     def after_18(message: SubscriberConfirm | None) -> None:
-        forwarded = b.join(made["ticket"], across(message) if message is not None else None)
+        forwarded = b.join(made["ticket"], across(message) if message is not None else None).forwarded
         if forwarded is not None:
             after_19(forwarded)
 
@@ -172,6 +172,6 @@ def _block_2(world: World, number: int, sent: dict[int, Message]) -> Stage:
     assert confirm is not None
     if number == 18:
         return Stage(world, 18, Role.B, confirm, sent[18], after_18, keys)
-    forwarded = b.join(ticket, across(confirm))
+    forwarded = b.join(ticket, across(confirm)).forwarded
     assert forwarded is not None
     return Stage(world, 19, Role.P, forwarded, sent[19], after_19, keys)

@@ -7,7 +7,19 @@ from functools import cache
 from typing import Any
 
 from mqttsec.crypto import SIGNATURES, CertificateAuthority, Identity, Operations, Tally, TrustAnchor
-from mqttsec.e2e import Broker, Message, Opened, Party, Publisher, Role, Setup, Subscriber, Ticket, decode
+from mqttsec.e2e import (
+    Broker,
+    Departure,
+    Message,
+    Opened,
+    Party,
+    Publisher,
+    Role,
+    Setup,
+    Subscriber,
+    Ticket,
+    decode,
+)
 from mqttsec.e2e.messages import BrokerAnswer, BrokerHello, PublisherAnswer, StillWaiting
 
 NOON = 1_800_000_000.0
@@ -17,13 +29,21 @@ TOPIC = "weather/seattle"
 
 
 @cache
-def authority(signing: str = "ECDSA") -> CertificateAuthority:
+def _authority(signing: str) -> CertificateAuthority:
     return CertificateAuthority(signing=SIGNATURES[signing], clock=lambda: NOON)
 
 
 @cache
+def _identity(name: str, signing: str) -> Identity:
+    return _authority(signing).issue(name)
+
+
+def authority(signing: str = "ECDSA") -> CertificateAuthority:
+    return _authority(signing)
+
+
 def identity(name: str, signing: str = "ECDSA") -> Identity:
-    return authority(signing).issue(name)
+    return _identity(name, signing)
 
 
 def across(message: Message) -> Any:
@@ -101,9 +121,11 @@ class World:
         p = publisher or self.publisher
         accepted: BrokerAnswer = across(self.broker.accept(ticket))
         confirm = self.subscribers[ticket.client_id].accepted(accepted)
-        forwarded = self.broker.join(ticket, across(confirm) if confirm is not None else None)
-        if forwarded is not None:
-            p.confirmed(ticket.correlation, across(forwarded))
+        joined = self.broker.join(ticket, across(confirm) if confirm is not None else None)
+        for update in joined.updates:
+            self.subscribers[ticket.client_id].update(across(update))
+        if joined.forwarded is not None:
+            p.confirmed(ticket.correlation, across(joined.forwarded))
 
     def join(self, *names: str, topic: str = TOPIC, publisher: Publisher | None = None) -> None:
         """Block 2, for each of `names`, with one round of waiting."""
@@ -118,10 +140,15 @@ class World:
         departure = self.broker.leave(name, self.publisher.party.name, topic)
         self.deliver_departure(departure)
 
-    def deliver_departure(self, departure: Any, skip: tuple[str, ...] = ()) -> None:
+    def deliver_departure(self, departure: Departure, skip: tuple[str, ...] = ()) -> None:
+        """What is sent when somebody left; to those in `skip` it is not delivered."""
         updates = list(departure.updates.items())
         if departure.notice is not None:
-            updates += self.publisher.departed(across(departure.notice)).items()
+            renewed = self.publisher.departed(across(departure.notice))
+            for name, update in renewed.items():
+                passed = self.broker.pass_on(self.publisher.party.name, name, across(update))
+                if passed is not None:
+                    updates.append((name, passed))
         for name, update in updates:
             if name not in skip:
                 self.subscribers[name].update(across(update))
