@@ -158,14 +158,14 @@ class Audiences:
         if self._party.setup.row.broker_subscriber.protection is Protection.NONE:
             return payload
         if member.sealer is not None:
-            return member.sealer.put(wire_topic, payload).encode()
+            return member.sealer.seal(wire_topic, payload)
         sealer = audience.sealer
         assert sealer is not None, "a group has a key"
         # A message that waited while somebody left is sealed again, under the key that those who stayed have.
         made = (sealer.key_id, sealer.epoch)
         sealed: bytes | None = shared.get(made)
         if sealed is None:
-            sealed = shared[made] = sealer.put(wire_topic, payload).encode()
+            sealed = shared[made] = sealer.seal(wire_topic, payload)
         return sealed
 
     def _receiver(self, publisher: str, client_id: str, wire_topic: str) -> tuple[_Audience, _Member]:

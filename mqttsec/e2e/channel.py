@@ -11,7 +11,7 @@ from __future__ import annotations
 import enum
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from mqttsec.crypto import Box, Epoch, Identity, Keyring, Operations, Peer, SealKey, Suite, fields
 from mqttsec.e2e.encoding import decode
@@ -19,12 +19,14 @@ from mqttsec.e2e.messages import Layer
 from mqttsec.e2e.schemes import Protection
 from mqttsec.e2e.setup import Setup
 from mqttsec.errors import HandshakeError, MalformedPacketError, TamperError
+from mqttsec.packets.wire import variable_byte_integer as _length
 
 REORDERING = 1024
 """How far messages of one channel may overtake each other: a client may send one of QoS 0 past those of
 QoS 1 that wait for their turn."""
 
 _BOXES_KEPT = 8
+_HEADS_KEPT = 256
 
 
 class Place(enum.IntEnum):
@@ -121,20 +123,47 @@ class Sealer:
     sequence: int = 0
     """The number of the last message."""
 
+    _heads: dict[str, tuple[bytes, bytes]] = field(default_factory=dict, repr=False)
+    """By Topic Name: what stays the same in every message, of the encoding and of what is under the tag."""
+
     def put(self, topic: str, body: bytes) -> Layer:
         """The layer with `body` in it, for the Topic Name `topic`."""
+        number, protected, tag = self._protect(topic, body)
+        return replace(self._header(), sequence=int.from_bytes(number, "big"), body=protected, tag=tag)
+
+    def seal(self, topic: str, body: bytes) -> bytes:
+        """`put(topic, body).encode()`, in a quarter of the time: Scheme 2 does it for each receiver."""
+        number, protected, tag = self._protect(topic, body)
+        head = self._heads[topic][0]
+        return b"".join((head, number, _length(len(protected)), protected, _length(len(tag)), tag, b"\0"))
+
+    def _protect(self, topic: str, body: bytes) -> tuple[bytes, bytes, bytes]:
+        """(sequence number, body, tag) of the next layer."""
+        heads = self._heads.get(topic)
+        if heads is None:
+            heads = self._make_heads(topic)
         self.sequence += 1
-        header = Layer(self.place, self.publisher, self.key_id, self.epoch, self.sequence, b"", b"", b"")
-        bound = associated(header, topic) if self.setup.hardened else b""
+        number = self.sequence.to_bytes(8, "big")
+        bound = heads[1] + number if self.setup.hardened else b""
         if self.protection is Protection.EI:
-            layer = replace(header, body=self.box.seal(body, bound))
-        else:
-            layer = replace(header, body=body, tag=self.box.mac(bound + body))
-        return layer
+            return number, self.box.seal(body, bound), b""
+        return number, body, self.box.mac(bound + body)
+
+    def _make_heads(self, topic: str) -> tuple[bytes, bytes]:
+        header = self._header()
+        if len(self._heads) >= _HEADS_KEPT:
+            self._heads.clear()
+        # The sequence number and three empty fields end the encoding; the sequence number ends the other.
+        heads = self._heads[topic] = header.encode()[: -8 - 3], associated(header, topic)[:-8]
+        return heads
+
+    def _header(self) -> Layer:
+        return Layer(self.place, self.publisher, self.key_id, self.epoch, 0, b"", b"", b"")
 
     def rekey(self, epoch: int, box: Box) -> None:
         """Go on under the key of another epoch of the same group."""
         self.epoch, self.box = epoch, box
+        self._heads.clear()
 
 
 def signed(layer: Layer, topic: str, signer: Identity, setup: Setup, operations: Operations | None) -> Layer:

@@ -268,13 +268,12 @@ class Publisher:
 
     def _put(self, wire_topic: str, sealer: Sealer, message: bytes) -> bytes:
         party = self.party
-        layer = sealer.put(wire_topic, message)
         if party.setup.sign_messages:
-            layer = signed(layer, wire_topic, party.identity, party.setup, party.operations)
-        payload = layer.encode()
-        if self._uplink is not None:
-            payload = self._uplink.put(wire_topic, payload).encode()
-        return payload
+            layer = sealer.put(wire_topic, message)
+            payload = signed(layer, wire_topic, party.identity, party.setup, party.operations).encode()
+        else:
+            payload = sealer.seal(wire_topic, message)
+        return payload if self._uplink is None else self._uplink.seal(wire_topic, payload)
 
 
 def notice_covers(notice: Membership) -> bytes:

@@ -74,12 +74,12 @@ class Setup:
         """The handshake."""
         return self.altered or script(self.profile, self.row, self.mode, self.confirm)
 
-    @property
+    @cached_property
     def individual(self) -> bool:
         """True where each subscriber has a ciphertext of its own, on a topic of its own."""
         return self.row.end_to_end(self.mode).key is KeyName.K_PS
 
-    @property
+    @cached_property
     def hardened(self) -> bool:
         """True for the profile that we recommend."""
         return self.profile is Profile.HARDENED

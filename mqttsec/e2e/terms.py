@@ -95,6 +95,10 @@ class Term:
     def __str__(self) -> str:
         return self.name
 
+    def __hash__(self) -> int:
+        # Terms are the keys of every run; their names differ, and a string remembers its hash.
+        return hash(self.name)
+
 
 # Who takes part, and what is asked for.
 ID_P = Term("P", Kind.IDENTITY, Role.P)

@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from mqttsec.crypto import Operation, Profile
 from mqttsec.e2e import LayerCheck, LayerRefused, Mode, Setup
+from mqttsec.e2e.channel import Place, Sealer
 from mqttsec.errors import TamperError
 from tests.e2e.world import TOPIC, World, across
 
@@ -211,6 +212,49 @@ def test_members_of_individual_keys_need_no_updates() -> None:
         assert departure.updates == {} and departure.notice is not None
         assert world.publisher.departed(departure.notice) == {}
         assert set(world.publish(b"1")) == {"s1"}
+
+
+# A member that forges -------------------------------------------------------------------------
+
+
+def forged(world: World, insider: str, message: bytes) -> tuple[str, bytes]:
+    """What a member can make with the keys that it has: a message "from alice", through "the broker"."""
+    stream = world.subscribers[insider]._streams["alice", TOPIC]
+    setup, payload = world.setup, message
+    for place, cell in (
+        (Place.END_TO_END, setup.row.end_to_end(setup.mode)),
+        (Place.FROM_BROKER, setup.row.broker_subscriber),
+    ):
+        if cell.key is None:
+            continue
+        (key_id,) = (each for at, each in stream.openers if at is place)
+        epoch = 0 if not setup.hardened else world.broker.epoch("alice", TOPIC) or 0
+        box = stream.groups[key_id](epoch)
+        sealer = Sealer(setup, place, cell.protection, "alice", key_id, box, epoch, sequence=50)
+        payload = sealer.seal(TOPIC, payload)
+    return TOPIC, payload
+
+
+@pytest.mark.parametrize("number", (3, 4))
+def test_any_member_forges_as_p_and_as_b_unless_messages_are_signed(number: int) -> None:
+    """A group's tag is no proof of who made it (specification 1.7)."""
+    for setup, believed in (
+        (Setup(number, Profile.PUBLISHED), True),
+        (Setup(number), True),
+        (Setup(number, sign_messages=True), False),
+    ):
+        world = ready(setup, "s1", "s2")
+        s2 = world.subscribers["s2"]
+        sent = forged(world, "s1", b"99.9 C")
+        if believed:
+            opened = s2.open(*sent)
+            assert (opened.publisher, opened.message) == ("alice", b"99.9 C")
+        else:
+            with pytest.raises(LayerRefused) as refusal:
+                s2.open(*sent)
+            assert refusal.value.check is LayerCheck.SIGNATURE
+            # And the forger's high sequence number has shut nobody out.
+            assert world.publish(b"12.8")["s2"].message == b"12.8"
 
 
 class Comings(RuleBasedStateMachine):
