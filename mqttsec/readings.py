@@ -11,6 +11,7 @@ from mqttsec.errors import ConfigurationError
 
 _PLACES = (Path(__file__).parent / "_data", Path(__file__).parent.parent / "data")
 # Inside an installed wheel, and in a checkout.
+_ALL = 1461
 
 
 @dataclass(frozen=True)
@@ -53,9 +54,9 @@ class Reading:
 def weather(days: int | None = None) -> tuple[Reading, ...]:
     """The first `days` readings, or all 1,461 of 2012 to 2015.
 
-    Raises `ConfigurationError` if the file is not there or `days` is not positive.
+    Raises `ConfigurationError` if the file is not there or has not so many days.
     """
-    if days is not None and days < 1:
+    if days is not None and not 1 <= days <= _ALL:
         raise ConfigurationError(f"{days} days cannot be; ask for 1 to 1461")
     path = next(
         (place / "seattle-weather.csv" for place in _PLACES if (place / "seattle-weather.csv").exists()), None

@@ -22,9 +22,10 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import MQTTErrorCode
 
 from mqttsec.errors import ConfigurationError, ConnectionFailed, Refused, TimedOut
-from mqttsec.mqtt5.granted import refusal
+from mqttsec.mqtt5.arguments import checked_filters, checked_topic, paho_filters, payload_bytes, shown
+from mqttsec.mqtt5.granted import Granted, refusal
 from mqttsec.mqtt5.paho_seam import PahoSeam
-from mqttsec.packets import Connack, reason_name
+from mqttsec.packets import MQTT_5, Connack, Publish, encode, reason_name
 
 
 class Client(PahoSeam):
@@ -60,8 +61,10 @@ class Client(PahoSeam):
                 raise ConnectionFailed(
                     f"{self._name}: no connection to {host}:{port} ({error}); is the broker running there?"
                 ) from error
-            except ValueError as error:
-                raise ConfigurationError(f"{self._name}: not an address: {host!r}, {port}: {error}") from None
+            except (ValueError, TypeError) as error:
+                raise ConfigurationError(
+                    f"{self._name} cannot connect to {shown(host)}, port {shown(port)}: {error}"
+                ) from error
             self.loop_start()
             in_time = self._wait(self._is_decided, timeout)
             return self._decision(f"{host}:{port}", timeout if not in_time else None)
@@ -79,23 +82,25 @@ class Client(PahoSeam):
         Raises `Refused` if the Server refused any filter, `TimedOut` or `ConnectionFailed`.
         """
         self._refuse_to_block()
+        checked_filters(self._name, paho_filters(topic))
         try:
             rc, mid = self.subscribe(topic, qos, **options)
-        except ValueError as error:
-            raise ConfigurationError(f"{self._name} cannot subscribe to {topic!r}: {error}") from error
-        codes = self._answer(rc, mid, timeout, f"SUBACK for {topic!r}")
-        self._raise_refusal(codes, f"a subscription to {topic!r}")
+        except (ValueError, TypeError) as error:
+            raise ConfigurationError(f"{self._name} cannot subscribe to {shown(topic)}: {error}") from error
+        codes = self._answer(rc, mid, timeout, f"SUBACK for {shown(topic)}")
+        self._raise_refusal(codes, f"a subscription to {shown(topic)}")
         return codes
 
     def unsubscribe_and_wait(self, topic: Any, timeout: float = 5.0, **options: Any) -> tuple[int, ...]:
         """Unsubscribe and return the Reason Codes of the UNSUBACK; raises as `subscribe_and_wait`."""
         self._refuse_to_block()
+        checked_filters(self._name, paho_filters(topic))
         try:
             rc, mid = self.unsubscribe(topic, **options)
-        except ValueError as error:
-            raise ConfigurationError(f"{self._name} cannot unsubscribe from {topic!r}: {error}") from error
-        codes = self._answer(rc, mid, timeout, f"UNSUBACK for {topic!r}")
-        self._raise_refusal(codes, f"the end of the subscription to {topic!r}")
+        except (ValueError, TypeError) as error:
+            raise ConfigurationError(f"{self._name} cannot give up {shown(topic)}: {error}") from error
+        codes = self._answer(rc, mid, timeout, f"UNSUBACK for {shown(topic)}")
+        self._raise_refusal(codes, f"the end of the subscription to {shown(topic)}")
         return codes
 
     def publish_and_wait(
@@ -103,17 +108,19 @@ class Client(PahoSeam):
     ) -> int:
         """Publish, and return the Reason Code of the acknowledgement; at QoS 0 wait until it is sent.
 
-        Raises `Refused`, `TimedOut` or `ConnectionFailed`. Above QoS 0 paho keeps an unacknowledged
-        message and sends it again when it connects again.
+        Raises `Refused`, `TimedOut` or `ConnectionFailed`; before anything is sent, `ConfigurationError` for
+        what no server takes and `ProtocolError` for what this one does not. Above QoS 0 paho keeps an
+        unacknowledged message and sends it again when it connects again.
         """
         self._refuse_to_block()
         try:
+            self._check_message(topic, payload, qos, **options)
             info = self.publish(topic, payload, qos, **options)
-        except ValueError as error:
-            raise ConfigurationError(f"{self._name} cannot publish to {topic!r}: {error}") from error
+        except (ValueError, TypeError) as error:
+            raise ConfigurationError(f"{self._name} cannot publish to {shown(topic)}: {error}") from error
         if qos:
-            (code,) = self._answer(info.rc, info.mid, timeout, f"the acknowledgement of {topic!r}")
-            self._raise_refusal((code,), f"a message on {topic!r}")
+            (code,) = self._answer(info.rc, info.mid, timeout, f"the acknowledgement of {shown(topic)}")
+            self._raise_refusal((code,), f"a message on {shown(topic)}")
             return code
         if info.rc == MQTTErrorCode.MQTT_ERR_SUCCESS:
             try:
@@ -123,7 +130,7 @@ class Client(PahoSeam):
         if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
             raise self._no_connection()
         if not info.is_published():
-            raise TimedOut(f"{self._name}: a message on {topic!r} did not leave within {timeout:g} s; "
+            raise TimedOut(f"{self._name}: a message on {shown(topic)} did not leave within {timeout:g} s; "
                            "does the broker read?")
         return 0
 
@@ -206,6 +213,26 @@ class Client(PahoSeam):
         raise TimedOut(f"{self._name}: request {mid} was not answered within {timeout:g} s")
 
     # Small parts ------------------------------------------------------------------------------
+
+    def _check_message(
+        self, topic: Any, payload: Any, qos: int, retain: bool = False, properties: Any = None
+    ) -> None:
+        # A message that costs the connection would be sent again on the next one: paho keeps it.
+        alias = getattr(properties, "TopicAlias", None)
+        if topic != "" or alias is None:
+            topic = checked_topic(self._name, topic)
+        if payload is None or isinstance(payload, (int, float)):
+            payload = "" if payload is None else str(payload)
+        raw = payload_bytes(self._name, payload)
+        if self._connack is None or qos not in (0, 1, 2):
+            # Not connected, or what paho refuses itself.
+            return
+        protocol = self._recorder.protocol
+        if protocol >= MQTT_5 and properties is not None:
+            # Its first byte stands in our empty properties already; all that counts here is the size.
+            raw += properties.pack()[1:]
+        packet = Publish(topic or "-", raw, qos, packet_id=1 if qos else None)
+        Granted.by(self._connack).check_limits(len(encode(packet, protocol)), qos, retain)
 
     def _is_over(self) -> bool:
         return self._ended is not None or self._failure is not None

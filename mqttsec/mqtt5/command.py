@@ -9,6 +9,7 @@ import signal
 from typing import Any
 
 from mqttsec.errors import ConfigurationError
+from mqttsec.mqtt5.arguments import checked_filters
 from mqttsec.mqtt5.broker import Broker
 from mqttsec.mqtt5.settings import BrokerSettings
 
@@ -74,6 +75,14 @@ def configuration(arguments: argparse.Namespace) -> dict[str, Any]:
 
     Raises `ConfigurationError` for options that do not fit together.
     """
+    if arguments.tls_port is None and (arguments.certificate or arguments.key or arguments.ca):
+        raise ConfigurationError("certificate, key and CA are for TLS: give --tls-port too")
+    for option in ("port", "websocket_port", "tls_port"):
+        port = getattr(arguments, option)
+        # asyncio takes 99999 for 34463.
+        if port is not None and not 0 <= port < 65536:
+            name = option.replace("_", "-")
+            raise ConfigurationError(f"--{name} {port} is no TCP port: choose 1 to 65535, or 0 for any free one")
     listeners: dict[str, Any] = {"default": {"type": "tcp", "bind": f"{arguments.host}:{arguments.port}"}}
     if arguments.websocket_port is not None:
         listeners["websocket"] = {"type": "ws", "bind": f"{arguments.host}:{arguments.websocket_port}"}
@@ -96,6 +105,7 @@ def configuration(arguments: argparse.Namespace) -> dict[str, Any]:
             user, separator, topic_filter = rule.partition("=")
             if not (user and separator and topic_filter):
                 raise ConfigurationError(f"--acl {rule!r} is not USER=FILTER")
+            checked_filters(f"--acl {rule}", [topic_filter])
             allowed.setdefault(user, []).append(topic_filter)
         config["plugins"] = {
             "amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True},

@@ -46,13 +46,19 @@ class Granted:
         )
 
     def check(self, publish: Publish, protocol: int) -> None:
-        """Raise `ProtocolError` for a message that the Server, or any server, would not take."""
+        """Raise `ProtocolError` for a message that the Server, or any server, would not take.
+
+        Topic Aliases are the client's own business: `ConfigurationError` for a message that brings one.
+        """
         if publish.properties.topic_alias is not None:
             raise ConfigurationError(
                 "Topic Aliases are set by the client itself: make it with topic_aliases=True"
             )
         size = len(encode(replace(publish, packet_id=1) if publish.qos else publish, protocol))
-        size += _ALIAS_BYTES if self.topic_aliases else 0
+        self.check_limits(size + (_ALIAS_BYTES if self.topic_aliases else 0), publish.qos, publish.retain)
+
+    def check_limits(self, size: int, qos: int, retain: bool) -> None:
+        """Raise `ProtocolError` for a PUBLISH of `size` bytes that this Server would not take."""
         # [MQTT-3.2.2-15] "The Client MUST NOT send packets exceeding Maximum Packet Size to the Server."
         if self.largest_packet is not None and size > self.largest_packet:
             raise ProtocolError(
@@ -62,13 +68,13 @@ class Granted:
             )
         # [MQTT-3.2.2-11] "If a Client receives a Maximum QoS from a Server, it MUST NOT send PUBLISH packets
         # at a QoS level exceeding the Maximum QoS level specified."
-        if publish.qos > self.maximum_qos:
+        if qos > self.maximum_qos:
             raise ProtocolError(
                 f"the Server takes QoS {self.maximum_qos} at most", ReasonCode.QOS_NOT_SUPPORTED
             )
         # [MQTT-3.2.2-14] "A Client receiving Retain Available set to 0 from the Server MUST NOT send a
         # PUBLISH packet with the RETAIN flag set to 1."
-        if publish.retain and not self.retain:
+        if retain and not self.retain:
             raise ProtocolError("the Server keeps no retained messages", ReasonCode.RETAIN_NOT_SUPPORTED)
 
 

@@ -36,7 +36,7 @@ class InProcessBroker:
 
     Raises:
         ConfigurationError: for a TLS listener without certificate or key; on `start`, for a port in use or
-            a configuration that cannot work.
+            a configuration that cannot work; for the address of a listener that there is not (yet).
 
     """
 
@@ -112,22 +112,29 @@ class InProcessBroker:
     @property
     def host(self) -> str:
         """Address of the TCP listener."""
-        return self._bound["default"][0]
+        return self._address("default")[0]
 
     @property
     def port(self) -> int:
         """Port of the TCP listener."""
-        return self._bound["default"][1]
+        return self._address("default")[1]
 
     @property
     def websocket_port(self) -> int:
         """Port of the WebSocket listener."""
-        return self._bound["websocket"][1]
+        return self._address("websocket")[1]
 
     @property
     def tls_port(self) -> int:
         """Port of the TLS listener."""
-        return self._bound["tls"][1]
+        return self._address("tls")[1]
+
+    def _address(self, listener: str) -> tuple[str, int]:
+        if listener not in self._config["listeners"]:
+            raise ConfigurationError(f"this broker has no such listener: make it with {listener}_port=0")
+        if listener not in self._bound:
+            raise ConfigurationError("this broker has not been started: call start(), or use it in a `with`")
+        return self._bound[listener]
 
     def __enter__(self) -> InProcessBroker:
         return self.start()

@@ -26,6 +26,7 @@ from mqttsec.errors import (
     Refused,
     TimedOut,
 )
+from mqttsec.mqtt5.arguments import payload_bytes, shown
 from mqttsec.mqtt5.client_auth import Authenticator, ClientAuthentication
 from mqttsec.mqtt5.client_session import ClientSession, Delivery
 from mqttsec.mqtt5.granted import Granted, refusal
@@ -102,6 +103,8 @@ class LightClient:
             raise ConfigurationError(f"protocol={protocol}: choose 5, or 4 for MQTT 3.1.1")
         if authenticator is not None and protocol < MQTT_5:
             raise ConfigurationError("MQTT 3.1.1 has no enhanced authentication; use protocol=5")
+        if not isinstance(password, (bytes, str, type(None))):
+            raise ConfigurationError(f"the password of {client_id!r} has to be text or bytes")
         self.client_id = client_id
         """Client Identifier; an empty one is replaced by what the Server assigns."""
         self.clean_start = clean_start
@@ -215,6 +218,10 @@ class LightClient:
             raise ConnectionFailed(
                 f"{self._name}: no connection to {host}:{port} ({error}); is the broker running there?"
             ) from error
+        except (ValueError, TypeError, OverflowError) as error:
+            raise ConfigurationError(
+                f"{self._name} cannot connect to {shown(host)}, port {shown(port)}: {error}"
+            ) from error
         if link.ended:
             raise ConnectionFailed(f"{self._name}: {host}:{port} closed the connection at once")
         self._link = link
@@ -282,7 +289,9 @@ class LightClient:
         `ProtocolError` for what may not be sent.
         """
         self._check_properties(properties)
-        raw = payload.encode() if isinstance(payload, str) else payload
+        if not isinstance(topic, str):
+            raise ConfigurationError(f"{self._name} cannot publish to {shown(topic)}: a topic is text")
+        raw = payload_bytes(self._name, payload)
         publish = Publish(topic, raw, qos, retain, properties=properties)
         await self._require_link().writable()
         link = self._require_link()
@@ -308,7 +317,7 @@ class LightClient:
         Raises `Refused` if the Server refused any of them.
         """
         self._check_properties(properties)
-        wanted = tuple(SubscribeFilter(item, qos) if isinstance(item, str) else item for item in filters)
+        wanted = tuple(self._wanted(item, qos) for item in filters)
         codes = await self._request(lambda number: Subscribe(number, wanted, properties), "SUBACK")
         self._raise_refusals([item.topic_filter for item in wanted], codes, "subscribe to")
         return codes
@@ -316,9 +325,17 @@ class LightClient:
     async def unsubscribe(self, *filters: str, properties: Properties = NO_PROPERTIES) -> tuple[int, ...]:
         """Give subscriptions up; returns the Reason Codes (none in MQTT 3.1.1). Raises `Refused`."""
         self._check_properties(properties)
-        codes = await self._request(lambda number: Unsubscribe(number, filters, properties), "UNSUBACK")
+        wanted = tuple(self._wanted(item, 0).topic_filter for item in filters)
+        codes = await self._request(lambda number: Unsubscribe(number, wanted, properties), "UNSUBACK")
         self._raise_refusals(list(filters), codes, "unsubscribe from")
         return codes
+
+    def _wanted(self, item: object, qos: int) -> SubscribeFilter:
+        if isinstance(item, SubscribeFilter):
+            return item
+        if isinstance(item, str):
+            return SubscribeFilter(item, qos)
+        raise ConfigurationError(f"{self._name}: {shown(item)} is no Topic Filter: text or a SubscribeFilter")
 
     async def ping(self) -> float:
         """Send a PINGREQ; returns the seconds until the PINGRESP."""

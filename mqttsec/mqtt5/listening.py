@@ -132,6 +132,9 @@ class ListeningBroker(amqtt.broker.Broker):  # type: ignore[misc, unused-ignore]
         port: int,
         ssl_context: ssl.SSLContext | None,
     ) -> Any:
+        if not 0 <= port <= 65_535:
+            # uvloop would take what is left of it in 16 bits.
+            raise BrokerError(f"there is no port {port}: choose 1 to 65535, or 0 for a free one")
         if listener_type is ListenerType.TCP:
             # As amqtt does, but with the protocol itself in place of two streams: no task per connection.
             return await self._loop.create_server(
