@@ -94,13 +94,13 @@ class Broker(ListeningBroker):
     # Life cycle --------------------------------------------------------------------------------
 
     async def shutdown(self) -> None:
-        """Close every connection with 0x8B Server shutting down, then the listeners."""
+        """Close every connection with 0x8B, or 0x9C where there is a Server Reference; then the listeners."""
         if self.transitions.state != "started":
             return
         self._stopping = True
         self._stop_listening()
         for connection in list(self.connections):
-            connection.end(ReasonCode.SERVER_SHUTTING_DOWN, "the broker shuts down")
+            connection.dismiss()
             connection.close()
         if self.connections:
             self._idle.clear()
@@ -203,8 +203,8 @@ class Broker(ListeningBroker):
         if clean or self._stopping:
             session.will = None
         if session.will is not None:
-            # [MQTT-3.1.3-9] the Will waits for its Will Delay Interval or the end of the session, "whichever
-            # happens first".
+            # 3.1.3.2.2: the Will waits until its Will Delay Interval "has passed or the Session ends,
+            # whichever happens first"; who connects again before has it taken back [MQTT-3.1.3-9].
             delay = min(session.will.properties.will_delay_interval or 0, session.expiry_interval)
             if delay:
                 session.will_timer = self.call_later(delay, self._send_will, session)

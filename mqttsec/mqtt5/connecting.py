@@ -61,7 +61,9 @@ def begin(connection: Connection, connect: Connect) -> None:
     connection.wait_for(_admit, connection, connect, reading=enhanced)
 
 
-def refuse(connection: Connection, reason_code: int, reason: str) -> None:
+def refuse(
+    connection: Connection, reason_code: int, reason: str, server_reference: str | None = None
+) -> None:
     """Answer a CONNECT with a CONNACK of 0x80 or more, and close (3.1.4, 3.2.2.2)."""
     from mqttsec.mqtt5.connection import Expect
 
@@ -86,7 +88,8 @@ def refuse(connection: Connection, reason_code: int, reason: str) -> None:
     else:
         # A client of a later version may not even know what a Reason String is.
         unknown = reason_code == ReasonCode.UNSUPPORTED_PROTOCOL_VERSION
-        connection.send(Connack(False, reason_code, NO_PROPERTIES if unknown else because(reason)))
+        why = NO_PROPERTIES if unknown else because(reason, server_reference)
+        connection.send(Connack(False, reason_code, why))
     connection.close()
 
 
@@ -208,7 +211,8 @@ def _enter(
         broker.end_session(old)
         old = None
     if old is None and len(broker.sessions) >= settings.max_sessions:
-        raise AuthenticationError("no more sessions are kept here", ReasonCode.QUOTA_EXCEEDED)
+        _refuse_for_want_of_room(connection)
+        return
     present = old is not None
     if old is not None:
         session = _resume(old, session)
@@ -227,6 +231,12 @@ def _enter(
     connection.pump()
     broker.fire(BrokerEvents.CLIENT_CONNECTED, client_id=session.client_id, client_session=session)
     broker.schedule_flush()
+
+
+def _refuse_for_want_of_room(connection: Connection) -> None:
+    elsewhere = connection.broker.settings.server_reference
+    code = ReasonCode.QUOTA_EXCEEDED if elsewhere is None else ReasonCode.USE_ANOTHER_SERVER
+    refuse(connection, code, "no more sessions are kept here", elsewhere)
 
 
 def _resume(old: Session, fresh: Session) -> Session:
@@ -270,7 +280,7 @@ def _connack(
     settings = connection.broker.settings
     asked = connect.properties.session_expiry_interval or 0
     properties = Properties(
-        # [MQTT-3.2.2-...] absent: the Server uses the value of the CONNECT.
+        # 3.2.2.3.2: if it is absent "the value in the CONNECT Packet is used".
         session_expiry_interval=session.expiry_interval if session.expiry_interval != asked else None,
         receive_maximum=settings.receive_maximum if settings.receive_maximum < 65_535 else None,
         maximum_qos=settings.maximum_qos if settings.maximum_qos < 2 else None,
@@ -282,12 +292,23 @@ def _connack(
         subscription_identifier_available=None if settings.subscription_identifier_available else 0,
         shared_subscription_available=None if settings.shared_subscription_available else 0,
         server_keep_alive=settings.server_keep_alive,
-        # [MQTT-4.12.0-6]-like rule of 3.2.2.3.17: the method comes back with the data.
+        response_information=_response_information(connection, connect, session),
+        # [MQTT-4.12.0-5] a successful CONNACK names the Authentication Method of the CONNECT.
         authentication_method=connect.properties.authentication_method,
         authentication_data=success.data,
         user_property=success.user_property,
     )
     return Connack(present, ReasonCode.SUCCESS, properties)
+
+
+def _response_information(connection: Connection, connect: Connect, session: Session) -> str | None:
+    """A part of the topic tree "which is reserved for this Client" (3.2.2.3.15), for one that asks."""
+    # [MQTT-3.1.2-28] a Request Response Information of 0, which is the default: "the Server MUST NOT return
+    # Response Information".
+    root = connection.broker.settings.response_information
+    if root is None or connect.properties.request_response_information != 1:
+        return None
+    return f"{root}/{session.client_id}"
 
 
 def on_auth(connection: Connection, packet: Auth) -> None:

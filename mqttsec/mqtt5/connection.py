@@ -284,7 +284,7 @@ class Connection(BrokerProtocolHandler, asyncio.Protocol):  # type: ignore[misc,
     def _hold(self, frame: bytes) -> None:
         self._held.append(frame)
         self._held_bytes += len(frame)
-        # [MQTT-3.1.4-5] allows a client to send before CONNACK; what it sends has to wait, within bounds.
+        # 3.1.4: "Clients need not wait for a CONNACK"; what they send before it has to wait, within bounds.
         if self._held_bytes > self.broker.settings.maximum_packet_size:
             raise ProtocolError("too much was sent before the answer", ReasonCode.QUOTA_EXCEEDED)
 
@@ -395,7 +395,7 @@ class Connection(BrokerProtocolHandler, asyncio.Protocol):  # type: ignore[misc,
         else:
             self.end(error.reason_code, str(error))
 
-    def end(self, reason_code: int, reason: str) -> None:
+    def end(self, reason_code: int, reason: str, server_reference: str | None = None) -> None:
         """Close with DISCONNECT and a Reason Code (MQTT 5); the Will Message goes out."""
         if self.expects is Expect.NOTHING:
             return
@@ -405,7 +405,7 @@ class Connection(BrokerProtocolHandler, asyncio.Protocol):  # type: ignore[misc,
         self.broker.observe(EventKind.REJECTED, self, detail=f"{reason} (0x{reason_code:02X})")
         # [MQTT-3.14.0-1] a Server sends DISCONNECT only after a CONNACK below 0x80; 3.1.1 knows none.
         if self.protocol >= MQTT_5 and self.expects is Expect.PACKETS:
-            self.send(Disconnect(reason_code, because(reason)))
+            self.send(Disconnect(reason_code, because(reason, server_reference)))
         self.close()
 
     def abandon(self, reason: str) -> None:
@@ -492,4 +492,10 @@ class Connection(BrokerProtocolHandler, asyncio.Protocol):  # type: ignore[misc,
 
     async def stop(self) -> None:
         """Close (amqtt's broker calls this when it shuts down)."""
-        self.end(ReasonCode.SERVER_SHUTTING_DOWN, "the broker shuts down")
+        self.dismiss()
+
+    def dismiss(self) -> None:
+        """The broker shuts down: close, and say where to go if there is such a place."""
+        elsewhere = self.broker.settings.server_reference
+        code = ReasonCode.SERVER_SHUTTING_DOWN if elsewhere is None else ReasonCode.USE_ANOTHER_SERVER
+        self.end(code, "the broker shuts down", elsewhere)

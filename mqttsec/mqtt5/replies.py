@@ -7,7 +7,6 @@ from typing import Any
 
 from mqttsec.packets import (
     MQTT_5,
-    NO_PROPERTIES,
     Connack,
     Disconnect,
     Packet,
@@ -43,9 +42,10 @@ def encode_reply(
     return frame if len(frame) <= maximum_packet_size else None
 
 
-def because(reason: str) -> Properties:
+def because(reason: str, server_reference: str | None = None) -> Properties:
     """Properties with `reason` as Reason String, as far as it may stand in a UTF-8 Encoded String."""
-    return Properties(reason_string=reason[:200]) if reason.isprintable() else NO_PROPERTIES
+    words = reason[:200] if reason.isprintable() else None
+    return Properties(reason_string=words, server_reference=server_reference)
 
 
 def _terse(packet: Packet) -> Packet:

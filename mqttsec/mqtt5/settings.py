@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mqttsec.errors import ConfigurationError
+from mqttsec.errors import ConfigurationError, MalformedPacketError
+from mqttsec.packets import check_topic_name
+from mqttsec.packets.wire import check_text
 
 NEVER = 0xFFFF_FFFF
 """Session Expiry Interval of a session that does not expire (MQTT 5, 3.1.2.11.2)."""
@@ -34,6 +36,12 @@ class BrokerSettings:
     """Largest packet in bytes taken from a client."""
     server_keep_alive: int | None = None
     """Keep Alive in seconds imposed on every client; None leaves it to the client."""
+    response_information: str | None = None
+    """Where clients that ask for Response Information shall wait for answers: they are told this, "/" and
+    their Client Identifier (3.2.2.3.15). None: no client is told any."""
+    server_reference: str | None = None
+    """Another broker, as host:port. A client is told to use it (0x9C Use another server) where no more
+    sessions are kept here, and when this broker shuts down (3.2.2.3.16, 3.14.2.2.5). None: 0x97, 0x8B."""
     maximum_session_expiry: int = NEVER
     """Longest Session Expiry Interval granted, in seconds."""
     connect_timeout: float = 10.0
@@ -84,8 +92,8 @@ class BrokerSettings:
         }
         for name, (low, high) in bounds.items():
             value = getattr(self, name)
-            if not low <= value <= high:
-                raise ConfigurationError(f"{name}={value} cannot be; choose {low} to {high}")
+            if not isinstance(value, int) or not low <= value <= high:
+                raise ConfigurationError(f"{name}={value!r} cannot be; choose {low} to {high}")
         for name in (
             "connect_timeout",
             "close_timeout",
@@ -99,7 +107,21 @@ class BrokerSettings:
             "max_retained_messages",
             "max_retained_bytes",
         ):
-            if getattr(self, name) <= 0:
-                raise ConfigurationError(f"{name}={getattr(self, name)} cannot be; choose more than 0")
-        if self.server_keep_alive is not None and not 1 <= self.server_keep_alive <= 65_535:
+            value = getattr(self, name)
+            if not isinstance(value, (int, float)) or not value > 0:
+                raise ConfigurationError(f"{name}={value!r} cannot be; choose a number above 0")
+        keep_alive = self.server_keep_alive
+        if keep_alive is not None and not (isinstance(keep_alive, int) and 1 <= keep_alive <= 65_535):
             raise ConfigurationError("server_keep_alive is 1 to 65,535 seconds, or None")
+        self._check_response_information()
+
+    def _check_response_information(self) -> None:
+        if self.response_information is not None:
+            try:
+                check_topic_name(check_text(self.response_information))
+            except MalformedPacketError as error:
+                raise ConfigurationError(
+                    f"response_information={self.response_information!r} begins no topic: {error}"
+                ) from None
+        if self.server_reference is not None and not self.server_reference.isprintable():
+            raise ConfigurationError(f"server_reference={self.server_reference!r} is not text like host:port")

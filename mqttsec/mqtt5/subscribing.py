@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 def on_subscribe(connection: Connection, session: Session, packet: Subscribe) -> None:
     """A client subscribes. Plugins that wait are waited for; the client's next packets are held back."""
     identifiers = packet.properties.subscription_identifier
-    # [MQTT-3.2.2-...] Subscription Identifier Available 0 makes this a Protocol Error, 0xA1.
+    # 3.2.2.3.12: with Subscription Identifier Available 0 "this is a Protocol Error", 0xA1.
     if identifiers and not connection.broker.settings.subscription_identifier_available:
         raise ProtocolError(
             "Subscription Identifiers are not available here",

@@ -9,8 +9,8 @@ import pytest
 from mqttsec.errors import ConfigurationError
 from mqttsec.mqtt5 import Broker, BrokerSettings, InProcessBroker
 from mqttsec.net import run_virtual
-from mqttsec.packets import MQTT_3_1_1, Connack, Properties
-from tests.mqtt5.house import EXTERNAL, House, in_house
+from mqttsec.packets import MQTT_3_1_1, Connack, Disconnect, Properties
+from tests.mqtt5.house import EXTERNAL, House, connect_packet, in_house
 
 
 @pytest.mark.parametrize(
@@ -38,10 +38,17 @@ from tests.mqtt5.house import EXTERNAL, House, in_house
         ("max_retained_messages", 0),
         ("max_retained_bytes", 0),
         ("server_keep_alive", 0),
+        ("server_keep_alive", "60"),
+        ("maximum_qos", "2"),
+        ("close_timeout", "1 s"),
+        ("connect_timeout", float("nan")),
+        ("response_information", "answers/#"),
+        ("response_information", ""),
+        ("server_reference", "other\n1883"),
         ("server_keep_alive", 65_536),
     ],
 )
-def test_a_setting_that_cannot_work_is_refused_by_name(name: str, value: float) -> None:
+def test_a_setting_that_cannot_work_is_refused_by_name(name: str, value: Any) -> None:
     with pytest.raises(ConfigurationError, match=name):
         BrokerSettings(**{name: value})
 
@@ -149,3 +156,46 @@ def test_the_brokers_own_messages_are_checked(topic: str, qos: int) -> None:
             house.broker.publish(topic, b"", qos)
 
     in_house(play)
+
+
+def test_response_information_goes_to_those_who_ask_for_it() -> None:
+    """3.2.2.3.15, and [MQTT-3.1.2-28]: "MUST NOT" without the wish."""
+
+    async def play(house: House) -> None:
+        for name, wish, answer in (("a", 1, "answers/a"), ("b", 0, None), ("c", None, None)):
+            line = await house.line()
+            line.send(connect_packet(name, properties=Properties(request_response_information=wish)))
+            assert (await line.expect(Connack)).properties.response_information == answer
+        old = await house.line(MQTT_3_1_1)
+        assert await old.connect("d") == Connack(False, 0)
+
+    in_house(play, BrokerSettings(response_information="answers"))
+
+
+def test_where_there_is_no_room_a_client_is_told_of_another_server() -> None:
+    """3.2.2.3.16; who speaks 3.1.1 hears 0x03 Server unavailable."""
+
+    async def play(house: House) -> None:
+        first = await house.line()
+        await first.connect("a")
+        second = await house.line()
+        second.send(connect_packet("b"))
+        refusal = await second.expect(Connack)
+        assert (refusal.reason_code, refusal.properties.server_reference) == (0x9C, "other:1883")
+        third = await house.line(MQTT_3_1_1)
+        assert await third.connect("c") == Connack(False, 3)
+
+    in_house(play, BrokerSettings(max_sessions=1, server_reference="other:1883"))
+
+
+def test_a_broker_that_shuts_down_tells_its_clients_of_another_server() -> None:
+    """3.14.2.2.5."""
+
+    async def play(house: House) -> None:
+        line = await house.line()
+        await line.connect("a")
+        await house.broker.shutdown()
+        goodbye = await line.expect(Disconnect)
+        assert (goodbye.reason_code, goodbye.properties.server_reference) == (0x9C, "other:1883")
+
+    in_house(play, BrokerSettings(server_reference="other:1883"))
