@@ -58,7 +58,7 @@ def altered(place: Stage, alter: str, draw: random.Random) -> Iterator[Message]:
         elif alter == "truncate":
             new = value[:-1] if isinstance(value, (str, bytes)) else value // 256  # type: ignore[operator]
             if path[-1] == "key_id":
-                new = value[:-1] + b"\0"
+                new = value[:-1] + bytes((value[-1] ^ 0xFF,))
         elif alter == "remove":
             new = value[:1] if isinstance(value, str) else type(value)()
             if path[-1] == "key_id":
