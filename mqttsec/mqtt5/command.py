@@ -82,7 +82,9 @@ def configuration(arguments: argparse.Namespace) -> dict[str, Any]:
         # uvloop takes 99999 for 34463.
         if port is not None and not 0 <= port < 65536:
             name = option.replace("_", "-")
-            raise ConfigurationError(f"--{name} {port} is no TCP port: choose 1 to 65535, or 0 for a free one")
+            raise ConfigurationError(
+                f"--{name} {port} is no TCP port: choose 1 to 65535, or 0 for any free one"
+            )
     listeners: dict[str, Any] = {"default": {"type": "tcp", "bind": f"{arguments.host}:{arguments.port}"}}
     if arguments.websocket_port is not None:
         listeners["websocket"] = {"type": "ws", "bind": f"{arguments.host}:{arguments.websocket_port}"}

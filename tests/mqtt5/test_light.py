@@ -426,6 +426,24 @@ def test_what_the_server_would_not_take_is_not_sent(
     play(act, script)
 
 
+def test_an_acknowledgement_may_bear_properties() -> None:
+    why = Properties(reason_string="too hot", user_property=(("limit", "40"),))
+
+    async def act(client: LightClient) -> None:
+        await client.connect("broker")
+        client.acknowledge(await client.next_message(), 0x97, why)
+        client.acknowledge(await client.next_message(), 0x83, why)
+
+    async def script(peer: ScriptedPeer) -> None:
+        line = await accept(peer)
+        line.send(Publish("t", b"x", 1, packet_id=1))
+        assert await line.expect(Puback) == Puback(1, 0x97, why)
+        line.send(Publish("t", b"x", 2, packet_id=2))
+        assert await line.expect(Pubrec) == Pubrec(2, 0x83, why)
+
+    play(act, script, auto_ack=False)
+
+
 def test_unacknowledged_messages_are_sent_again_after_a_broken_connection() -> None:
     """[MQTT-4.4.0-1], [MQTT-3.3.1-1]"""
 
