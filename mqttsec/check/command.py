@@ -5,13 +5,16 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from mqttsec.check.report import row_values, write_csv
-from mqttsec.check.submission import Limits, Submission, rerun
+from mqttsec.check.submission import Limits, NotANotebook, Submission, rerun
 from mqttsec.errors import ConfigurationError
 
 COLUMNS = ("notebook", "lab", "part", "title", "state", "tries", "message")
+PROBLEM = "problem"
+"""What stands for the state in the grade book's row of a notebook that did not run to its end."""
 
 
 def main(arguments: list[str]) -> int:
@@ -21,21 +24,24 @@ def main(arguments: list[str]) -> int:
         prog="mqttsec check",
         description="Run submitted notebooks again, each in a fresh kernel, and list what their checks say.",
         epilog="A notebook is a program and runs with your rights: run those of strangers in a container. "
-        "The exit status is 1 if a notebook did not run to its end.",
+        "The exit status is 1 if a notebook could not be read or did not run to its end.",
     )
     parser.add_argument("notebooks", nargs="+", metavar="NOTEBOOK")
     parser.add_argument("--csv", metavar="FILE", help="write the verdicts as CSV too, for a grade book")
     parser.add_argument("--json", action="store_true", help="print JSON instead of the list")
-    shown = "default %(default)s"
-    parser.add_argument("--cell-seconds", type=float, default=limits.cell_seconds, help=shown)
-    parser.add_argument("--total-seconds", type=float, default=limits.total_seconds, help=shown)
-    parser.add_argument("--memory-mb", type=int, default=limits.memory_megabytes, help=shown)
+    shown = "(default: %(default)s)"
+    parser.add_argument("--cell-seconds", type=float, metavar="S", default=limits.cell_seconds,
+                        help=f"a cell that takes longer is interrupted {shown}")
+    parser.add_argument("--total-seconds", type=float, metavar="S", default=limits.total_seconds,
+                        help=f"a notebook that takes longer is stopped {shown}")
+    parser.add_argument("--memory-mb", type=int, metavar="MB", default=limits.memory_megabytes,
+                        help=f"what a notebook may use {shown}")
     given = parser.parse_args(arguments)
     limits = Limits(given.cell_seconds, given.total_seconds, given.memory_mb)
 
     submissions = []
-    for path in given.notebooks:
-        submissions.append(rerun(path, limits))
+    for path, name in zip(given.notebooks, names(given.notebooks), strict=True):
+        submissions.append(replace(_rerun_or_say_why_not(path, limits), notebook=name))
         if not given.json:
             print(as_text(submissions[-1]), flush=True)
     if given.json:
@@ -43,6 +49,21 @@ def main(arguments: list[str]) -> int:
     if given.csv:
         write_grade_book(Path(given.csv), submissions)
     return 0 if all(submission.finished for submission in submissions) else 1
+
+
+def names(paths: Sequence[str]) -> list[str]:
+    """What each notebook is called in the list: its file name, or its path where a class hands in
+    files of one name in many folders."""
+    files = [Path(path).name for path in paths]
+    return files if len(set(files)) == len(files) else list(paths)
+
+
+def _rerun_or_say_why_not(path: str, limits: Limits) -> Submission:
+    """`rerun`, in which one unreadable file of a class is a problem of that file alone."""
+    try:
+        return rerun(path, limits)
+    except NotANotebook as error:
+        return Submission(path, (), (str(error),), finished=False)
 
 
 def as_text(submission: Submission) -> str:
@@ -53,7 +74,7 @@ def as_text(submission: Submission) -> str:
         line = f"  {lab} {row.part.replace('_', ' '):<12} {row.state.value:<6} {row.title}"
         lines.append(line if row.state.value != "wrong" else f"{line} - {row.message}")
     lines.extend(f"  problem: {problem}" for problem in submission.problems)
-    if not submission.rows:
+    if not submission.rows and submission.finished:
         lines.append("  no checks: is this a notebook of a lab?")
     return "\n".join(lines)
 
@@ -82,3 +103,5 @@ def _grade_book_rows(submissions: Sequence[Submission]) -> Iterator[tuple[object
     for submission in submissions:
         for lab, row in submission.rows:
             yield submission.notebook, lab, *row_values(row)
+        if not submission.finished:
+            yield submission.notebook, "", "", "", PROBLEM, 0, "; ".join(submission.problems)

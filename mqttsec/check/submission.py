@@ -18,6 +18,10 @@ from mqttsec.check.verdict_log import log_to, read_log
 from mqttsec.errors import ConfigurationError
 
 
+class NotANotebook(ConfigurationError):
+    """A file that is missing, cannot be read, or is no Jupyter notebook."""
+
+
 @dataclass(frozen=True)
 class Limits:
     """What a submission may use."""
@@ -50,7 +54,8 @@ def rerun(path: str | Path, limits: Limits = Limits()) -> Submission:
     """Run the notebook from its first cell to its last in a fresh kernel and collect its verdicts.
 
     It runs in an empty folder of its own, which is removed afterwards; the file itself is not
-    changed. Raises `ConfigurationError` if the file is no notebook.
+    changed. Raises `NotANotebook` (a `ConfigurationError`) if the file is none, and `ConfigurationError`
+    where Jupyter is not installed.
     """
     try:
         import nbformat
@@ -64,9 +69,9 @@ def rerun(path: str | Path, limits: Limits = Limits()) -> Submission:
             raise ValueError("its nbformat is not 4")
         nbformat.validate(raw)
     except OSError as error:
-        raise ConfigurationError(f"{source} cannot be read: {error.strerror or error}") from error
+        raise NotANotebook(f"{source} cannot be read: {error.strerror or error}") from error
     except (ValueError, nbformat.ValidationError) as error:
-        raise ConfigurationError(f"{source} is no Jupyter notebook: {str(error)[:120]}") from error
+        raise NotANotebook(f"{source} is no Jupyter notebook: {str(error)[:120]}") from error
     notebook = nbformat.reads(text, as_version=4)
 
     with tempfile.TemporaryDirectory(prefix="mqttsec-check-") as folder:
@@ -117,6 +122,8 @@ async def _execute(notebook: Any, room: Path, limits: Limits) -> str:
         record_timing=False,
         store_widget_state=False,
         resources={"metadata": {"path": str(room)}},
+        # Else each kernel warns on our standard error that it listens on loopback without encryption.
+        extra_arguments=["--IPKernelApp.log_level=40"],
     )
     run = asyncio.ensure_future(client.async_execute())
     try:

@@ -129,6 +129,28 @@ def test_the_command_lists_and_writes_a_grade_book(
     assert rows == [("ada.ipynb", "exercise_1", "ok"), ("ada.ipynb", "exercise_2", "wrong")]
 
 
+def test_one_unreadable_file_does_not_end_the_list_of_a_class(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    paths = [tmp_path / name / "lab.ipynb" for name in ("ada", "bob", "eve")]
+    for path in paths:
+        path.parent.mkdir()
+    notebook(paths[0], LAB, "check.exercise_1(2)")
+    paths[1].write_text("no notebook")
+    notebook(paths[2], LAB, "check.exercise_1(3)")
+    book = tmp_path / "grades.csv"
+    assert command.main([*map(str, paths), "--csv", str(book)]) == 1
+    printed = capfd.readouterr()
+    assert f"{paths[0]}: 1 of 2 ok" in printed.out, "files of one name are told apart"
+    assert f"  problem: {paths[1]} is no Jupyter notebook" in printed.out
+    assert f"{paths[2]}: 0 of 2 ok" in printed.out
+    assert printed.err == "", "no kernel writes into the list"
+    with book.open(newline="") as file:
+        rows = [(row["notebook"], row["state"]) for row in csv.DictReader(file)]
+    ada, bob, eve = map(str, paths)
+    assert rows == [(ada, "ok"), (ada, "todo"), (bob, command.PROBLEM), (eve, "wrong"), (eve, "todo")]
+
+
 def test_the_command_prints_json_and_fails_for_a_run_that_ended_early(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
