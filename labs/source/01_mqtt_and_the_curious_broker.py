@@ -13,6 +13,8 @@
 #
 # **Prerequisites** Python; no MQTT. This is the first lab.
 #
+# **How** Run each cell with Shift-Enter, from top to bottom; buttons and sliders come when their cell has run.
+#
 # **Time** 75 minutes in all: station 15, packets 20, eyes 15, QoS 15, outside 5, questions 5.
 #
 # **Threat model** The broker is *curious*: it routes as it should and reads all it can. An outsider on the
@@ -56,7 +58,8 @@ print(lab.ladder(first=1, last=15))
 # ### Exercise 1: who gets it?
 #
 # Six messages are published, each on one topic. In a filter `+` stands for one level and `#`, at its end, for
-# any number of levels. Who gets which? Predict first; the check then asks the broker.
+# any number of levels. Five clients subscribe with one filter each: which messages does each get? Predict first,
+# with sets of numbers such as `{1, 3}`; the check then asks the broker.
 
 # %% id=puzzle
 print(lab.puzzle())
@@ -93,8 +96,8 @@ check.exercise_1(prediction)
 lab.stepper()
 
 # %% [markdown] id=packets-look
-# **Look for** the `CONNECT` of the station (packet 9): its password. And for the same reading on its way to the old
-# logger (packet 12): what is missing? (MQTT 3.1.1 has no properties.)
+# **Look for** the `CONNECT` of the station (packet 9): its password, as bytes. And for the reading of packet 11 on its
+# way to the old logger (packet 12): what is missing? (MQTT 3.1.1 has no properties.)
 #
 # The same as text:
 

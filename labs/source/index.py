@@ -7,18 +7,31 @@
 # %% [markdown] id=labs
 # ## The labs
 #
-# | Lab | You will | Needs |
-# |---|---|---|
-# | [01 MQTT and the curious broker](01_mqtt_and_the_curious_broker.ipynb) | publish a weather station, read every packet, see what a broker and a listener learn | Python, no MQTT |
+# | Lab | You will | Needs | Minutes | With solutions |
+# |:---|:---|:---|---:|:---|
+# | [01 MQTT and the curious broker](01_mqtt_and_the_curious_broker.ipynb) | publish a weather station, read every packet, see what a broker and a listener learn | Python, no MQTT | 75 | [for teachers](teacher/01_mqtt_and_the_curious_broker.ipynb) |
 #
-# Teachers find the same labs with solutions in [teacher](teacher).
+# ## Not yet: the rest of the course
+#
+# These labs are planned and **not here yet**; nothing below can be opened.
+#
+# | Planned | The question | Where it stands |
+# |:---|:---|:---|
+# | Four schemes | How can publisher and subscriber keep a payload from the broker that routes it, and what does each way rely on? | not yet |
+# | The handshake | How do two who never meet agree on a key through a curious broker? Step by step, then with tampering | not yet |
+# | The overhead | What do the schemes cost in bytes, time and computing, measured live? | not yet |
+# | MQTT-A | How do brokers pass a message on so that none of them knows who talks to whom? | not yet |
+# | Anonymity | How much does an observer, alone or with others, still learn? Estimates against experiments | not yet |
+# | Proofs | Which guarantees hold against every attacker of a model, and what does a found attack look like when it runs? | not yet |
 
 # %% [markdown] id=how
 # ## How a lab works
 #
-# - Run the cells from top to bottom with **Shift-Enter**. Any cell can be run again.
-# - Where a cell says `...`, write your answer. The check below it says *todo*, *wrong* with a hint, or *ok*.
+# - Run the cells from top to bottom with **Shift-Enter**; buttons and sliders come when their cell has run. Any
+#   cell can be run again.
+# - Where a cell says `...`, write your answer. The check in the same cell says *todo*, *wrong* with a hint, or *ok*.
 # - The picture and the text under it show the same thing: use whichever you prefer.
+# - What a lab writes goes to the folder `out/`. To begin anew: *Kernel*, *Restart Kernel and Run All Cells*.
 # - Nothing you do here leaves this machine. Attack only systems that are your own.
 
 # %% [markdown] id=ready

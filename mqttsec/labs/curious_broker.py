@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from mqttsec.check import ExerciseBook
 from mqttsec.errors import ConfigurationError
-from mqttsec.labs.curious_exercises import BOOK, PUZZLE_FILTERS, PUZZLE_TOPICS, mystery_packet
+from mqttsec.labs.curious_exercises import BOOK, PUZZLE_TOPICS, mystery_packet
 from mqttsec.labs.lab import Lab
 from mqttsec.labs.lossy_link import lossy_runs
 from mqttsec.labs.observers import (
@@ -164,7 +164,7 @@ class CuriousBroker(Lab):
         `observer` is `broker`, a client, `listener` or `listener with TLS`; anything else raises
         `ConfigurationError`.
         """
-        return packet_table(view(self.run.trace, observer), f"what {observer} sees")
+        return packet_table(view(self.run.trace, observer), f"what the {observer} sees")
 
     def who_sees_what(self) -> Table:
         """All observers side by side: how much of the last run each of them can read."""
@@ -212,8 +212,10 @@ class CuriousBroker(Lab):
     def compare(self, guess: Sequence[object], comparison: QosComparison | None = None) -> Table:
         """Your guess how many messages get lost at QoS 0, 1 and 2, beside what happened.
 
-        Where you have not guessed yet, it does not tell.
+        Where you have not guessed yet, it does not tell. Raises `ConfigurationError` if `guess` is no list.
         """
+        if not isinstance(guess, Sequence):
+            raise ConfigurationError(f"guess {guess!r}: give three numbers, such as [1, 2, 3]")
         said = [*(mine if isinstance(mine, int) else None for mine in guess), None, None, None]
         runs = (comparison or self.breaking_link()).runs
         rows = tuple(
@@ -225,11 +227,8 @@ class CuriousBroker(Lab):
     # -- for exercises ----------------------------------------------------------------------------
 
     def puzzle(self) -> Table:
-        """Exercise 1: the topics, by number, and the Topic Filters."""
-        filters = (*PUZZLE_FILTERS, *[""] * (len(PUZZLE_TOPICS) - len(PUZZLE_FILTERS)))
-        pairs = zip(PUZZLE_TOPICS, filters, strict=True)
-        rows = tuple((number, topic, name) for number, (topic, name) in enumerate(pairs, start=1))
-        return Table(("number", "topic", "Topic Filter"), rows)
+        """Exercise 1: the topics by number. (The Topic Filters stand in the answer.)"""
+        return Table(("number", "topic"), tuple(enumerate(PUZZLE_TOPICS, start=1)))
 
     def mystery(self) -> str:
         """Exercise 2: a PUBLISH as the broker received it, as bytes in hexadecimal."""

@@ -156,7 +156,9 @@ def exercise_4(lab: CuriousBroker, answer: object) -> str:
     for wrong in sorted(given - right):
         require(False, f"no drizzle on day {wrong}: which of the four messages is the weather, and which of "
                        "the five words is the longest?")
-    require(given == right, f"{len(right - given)} more: 'drizzle' has the most letters of all five words")
+    missing = len(right - given)
+    require(not missing, f"{missing} day{'s' * (missing > 1)} missing: 'drizzle' has the most letters of all "
+                         "five words")
     return f"{len(right)} days of drizzle, read from lengths alone"
 
 

@@ -32,7 +32,10 @@ def explain(frame: bytes, protocol: int = MQTT_5) -> tuple[FieldRow, ...]:
 
 
 def explain_text(frame: bytes, protocol: int = MQTT_5, width: int = 100) -> str:
-    """`explain` as a fixed-width text table: offset, bytes, field, value, meaning."""
+    """`explain` as a fixed-width text table: offset, bytes, field, value, meaning.
+
+    A meaning that does not fit into `width` goes on a line of its own.
+    """
     rows = explain(frame, protocol)
     name_width = max(len(row.name) + (0 if row.length else 2) for row in rows) + 2
     lines = [f"{'offset':>6}  {'bytes':<14}{'field':<{name_width}}value"]
@@ -41,7 +44,16 @@ def explain_text(frame: bytes, protocol: int = MQTT_5, width: int = 100) -> str:
         raw = frame[row.offset : row.offset + min(row.length, 4)].hex(" ")
         raw += ".." if row.length > 4 else ""
         name = row.name if row.length else f"  {row.name}"
-        value = f"{row.value}  ({row.meaning})" if row.meaning else row.value
-        line = f"{offset:>6}  {raw:<14}{name:<{name_width}}{value}"
-        lines.append(line if len(line) <= width else line[: width - 2] + "..")
+        line = f"{offset:>6}  {raw:<14}{name:<{name_width}}{row.value}"
+        meaning = f"({row.meaning})" if row.meaning else ""
+        if len(line) + 2 + len(meaning) <= width:
+            lines.append(f"{line}  {meaning}".rstrip())
+            continue
+        lines.append(_cut(line, width))
+        if meaning:
+            lines.append(_cut(" " * (22 + name_width) + meaning, width))
     return "\n".join(lines)
+
+
+def _cut(line: str, width: int) -> str:
+    return line if len(line) <= width else line[: width - 2] + ".."

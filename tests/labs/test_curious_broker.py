@@ -262,7 +262,7 @@ def test_exercise_4_compares_with_the_weather(lab: CuriousBroker) -> None:
     assert check(...).state is State.TODO
     dry = min(set(range(1, 15)) - right)
     assert f"no drizzle on day {dry}" in check(right | {dry}).message
-    assert "1 more" in check(set(sorted(right)[1:])).message
+    assert "1 day missing" in check(set(sorted(right)[1:])).message
     assert "days 1 to 14" in check({99}).message
 
 
@@ -311,7 +311,7 @@ def test_capture_and_report_go_to_out(lab: CuriousBroker) -> None:
     lambda lab: lab.publish(days=0), lambda lab: lab.publish(days=61), lambda lab: lab.publish(qos=3),
     lambda lab: lab.capture("../x.pcap"), lambda lab: lab.capture(""), lambda lab: lab.breaking_link(0.5),
     lambda lab: lab.breaking_link(qos=7), lambda lab: lab.sizes(days=1.5), lambda lab: CuriousBroker(seed=-1),
-    lambda lab: CuriousBroker(seed="7"), lambda lab: lab.report(" "),
+    lambda lab: CuriousBroker(seed="7"), lambda lab: lab.report(" "), lambda lab: lab.compare(3),
 ])
 def test_bad_input_says_what_to_do(lab: CuriousBroker, call: Callable[[CuriousBroker], object]) -> None:
     with pytest.raises(ConfigurationError):
