@@ -56,6 +56,15 @@ def test_unknown_command_is_one_line_with_the_nearest_name() -> None:
     )
 
 
+@pytest.mark.parametrize(("option", "port"), [("--port", "99999"), ("--websocket-port", "-1")])
+def test_a_broker_on_an_impossible_port_is_refused(option: str, port: str) -> None:
+    # uvloop would listen on 34463 when it is told 99999.
+    done = run("broker", "--port", "0", option, port)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"mqttsec: {option} {port} is no TCP port: choose 1 to 65535")
+    assert done.stderr.count("\n") == 1
+
+
 def test_first_word_of_two_says_which_second_words_there_are() -> None:
     done = run("bench")
     assert (done.returncode, done.stderr) == (2, "mqttsec: say what to bench: bench fanout\n")

@@ -50,8 +50,9 @@ def test_trace_and_capture_are_written(tmp_path: Path) -> None:
     assert (tmp_path / "run.pcap").stat().st_size > 1000
 
 
-def test_impossible_days_are_refused_in_one_line() -> None:
-    run = _demo("--days", "0")
+@pytest.mark.parametrize("days", ["0", "1462"])
+def test_impossible_days_are_refused_in_one_line(days: str) -> None:
+    run = _demo("--days", days)
     assert run.returncode == 2
     assert run.stderr.strip().count("\n") == 0 and "1 to 1461" in run.stderr
 
