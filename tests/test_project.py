@@ -165,6 +165,16 @@ def test_setup_names_what_is_wrong_with_a_python(tmp_path: Path) -> None:
     assert not (tmp_path / "venv").exists()
 
 
+def test_setup_says_plainly_that_there_is_no_python(tmp_path: Path) -> None:
+    done = subprocess.run(
+        ["/bin/sh", "tools/setup_venv.sh", str(tmp_path / "venv")], cwd=ROOT, capture_output=True, text=True,
+        env={"PATH": str(tmp_path)}, check=False,
+    )
+    assert done.returncode == 1
+    assert "a Python from 3.10 to 3.13 is needed, but here is no python3 at all." in done.stderr
+    assert "not found" not in done.stderr
+
+
 def test_setup_says_how_to_get_venv_where_python_comes_without_it(tmp_path: Path) -> None:
     bare = tmp_path / "python3"
     bare.write_text(f'#!/bin/sh\ncase "$*" in *ensurepip*) exit 1;; esac\nexec {sys.executable} "$@"\n')

@@ -23,7 +23,8 @@ else
         python=${python:-$candidate}
     done
     if [ -z "$python" ]; then
-        found=$(python3 --version 2>&1 || echo 'no python3 at all')
+        found='no python3 at all'
+        if command -v python3 >/dev/null 2>&1; then found=$(python3 --version 2>&1); fi
         stop "a Python from 3.10 to 3.13 is needed, but here is $found. Install one (on Debian or Ubuntu:
          apt install python3 python3-venv), or name it: make PYTHON=/path/to/python3.12 ..."
     fi
