@@ -80,6 +80,8 @@ class Broker(ListeningBroker):
         self.now: Callable[[], float] = self._loop.time
         """Loop time in seconds: real or virtual."""
         self._batches = 0
+        self.alone = False
+        """True while a packet is handled that came by itself: nothing is gained by collecting its copies."""
         self._flush_scheduled = False
         self._connection_count = 0
         self._idle = asyncio.Event()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import enum
+import os
 from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, cast
@@ -77,6 +78,8 @@ class Connection(BrokerProtocolHandler, asyncio.Protocol):  # type: ignore[misc,
         """Bytes that leave in the next write."""
         self.protected = False
         """True under TLS: a listener on the network learns only sizes and times."""
+        # The socket's file descriptor while `write_now` may write to it, else -1.
+        self._descriptor = -1
         self.dirty = False
         """True while this connection stands in the broker's list of those that have to write."""
         self.topics_by_alias: dict[int, bytes] = {}
@@ -159,6 +162,33 @@ class Connection(BrokerProtocolHandler, asyncio.Protocol):  # type: ignore[misc,
 
     # Bytes out ---------------------------------------------------------------------------------
 
+    def write_now(self, data: bytes) -> None:
+        """Like `push`, but in this very moment, for a message that came alone.
+
+        The first of many subscribers then does not wait until the list of all is made. The system call is
+        made here: a transport would collect as well. Whatever stands in the way (bytes that wait before
+        these, TLS, a link without a socket) makes it a `push`.
+        """
+        transport = self.transport
+        if (
+            self._descriptor < 0
+            or self.out
+            or self._paused
+            or transport is None
+            # A closing transport may have closed the socket, and its number may be another client's by now.
+            or transport.is_closing()
+            or transport.get_write_buffer_size()
+        ):
+            self.push(data)
+            return
+        try:
+            sent = os.write(self._descriptor, data)
+        except OSError:
+            # Full, or broken: the transport will find out which, and does what has to be done.
+            sent = 0
+        if sent < len(data):
+            self.push(data[sent:])
+
     def push(self, data: bytes) -> None:
         """Let `data` leave with the next write."""
         self.out.append(data)
@@ -232,6 +262,9 @@ class Connection(BrokerProtocolHandler, asyncio.Protocol):  # type: ignore[misc,
         self.transport = cast(asyncio.Transport, transport)
         self.transport.set_write_buffer_limits(high=256 * 1024)
         self.protected = self.ssl_object() is not None
+        sock = transport.get_extra_info("socket")
+        if sock is not None and not self.protected and os.name == "posix":
+            self._descriptor = sock.fileno()
         self._last_heard = self.broker.now()
         if not self.broker.opened(self):
             self.transport.abort()
@@ -256,7 +289,10 @@ class Connection(BrokerProtocolHandler, asyncio.Protocol):  # type: ignore[misc,
                 taken = acknowledging.take_short(self, self.session, data)
                 if taken:
                     data = data[taken:]
+                    if not data:
+                        return
             for frame in self._splitter.iterate(data):
+                broker.alone = len(frame) == len(data) and not broker.observed
                 if self.expects is Expect.NOTHING:
                     break
                 if broker.observed:
@@ -268,6 +304,7 @@ class Connection(BrokerProtocolHandler, asyncio.Protocol):  # type: ignore[misc,
         except ProtocolError as error:
             self.refuse(error)
         finally:
+            broker.alone = False
             broker.end_batch()
 
     def _observe_received(self, frame: bytes) -> None:
@@ -457,6 +494,7 @@ class Connection(BrokerProtocolHandler, asyncio.Protocol):  # type: ignore[misc,
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The network connection is gone."""
+        self._descriptor = -1
         self.cancel_timer()
         self._stop_watching()
         self.expects = Expect.NOTHING

@@ -26,6 +26,12 @@ def publish(broker: Broker, message: Message, route: Route) -> bool:
     dirty = broker.dirty
     for form, sessions in plan.groups:
         head, tail = message.parts(form)
+        if not form.qos and broker.alone:
+            for session in sessions:
+                connection = session.connection
+                if connection is not None:
+                    connection.write_now(head)
+            continue
         if not form.qos:
             for session in sessions:
                 connection = session.connection
@@ -50,6 +56,9 @@ def publish(broker: Broker, message: Message, route: Route) -> bool:
             if packet_id != spliced:
                 # Subscribers that came together have the same Packet Identifier next: one splice serves all.
                 spliced, frame = packet_id, head + packet_id.to_bytes(2, "big") + tail
+            if broker.alone:
+                connection.write_now(frame)
+                continue
             connection.out.append(frame)
             if not connection.dirty:
                 connection.dirty = True
