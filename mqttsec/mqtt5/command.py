@@ -59,7 +59,8 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="USER=FILTER",
-        help="allow USER (anonymous: without a name) this Topic Filter; once given, all else is refused",
+        help="allow USER (anonymous: without a name) this Topic Filter; once given, all else is refused. "
+        "Names are believed: nobody is asked for a password",
     )
     add(
         "--event-loop",

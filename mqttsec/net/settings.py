@@ -94,11 +94,11 @@ class LinkSettings:
     def __post_init__(self) -> None:
         for name in ("delay", "jitter", "retransmit_after", "reorder_delay"):
             value = getattr(self, name)
-            if not 0 <= value < float("inf"):
+            if not isinstance(value, (int, float)) or not 0 <= value < float("inf"):
                 raise ConfigurationError(f"LinkSettings.{name} is {value!r}: give seconds from 0 up")
         for name in ("loss", "reorder"):
             value = getattr(self, name)
-            if not 0 <= value <= 1:
+            if not isinstance(value, (int, float)) or not 0 <= value <= 1:
                 raise ConfigurationError(f"LinkSettings.{name} is {value!r}: give a probability from 0 to 1")
         if self.loss == 1 and self.on_loss is OnLoss.RETRANSMIT:
             raise ConfigurationError(
