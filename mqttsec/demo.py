@@ -20,7 +20,7 @@ from paho.mqtt.enums import MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties as PahoProperties
 
-from mqttsec.errors import ConfigurationError, TimedOut
+from mqttsec.errors import TimedOut
 from mqttsec.mqtt5 import Client, InProcessBroker
 from mqttsec.packets import Publish, decode
 from mqttsec.readings import Reading, weather
@@ -107,11 +107,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--trace", metavar="FILE", help="save all events as JSON")
     parser.add_argument("--capture", metavar="FILE", help="save all packets as .pcap for Wireshark")
     options = parser.parse_args(arguments)
-    readings = weather(options.days)
-    if options.days > len(readings):
-        raise ConfigurationError(f"{options.days} days there are not; ask for 1 to {len(readings)}")
     trace = Trace(time.monotonic)
-    outcome = run(readings, trace)
+    outcome = run(weather(options.days), trace)
     print(
         json.dumps({**asdict(outcome), "complete": outcome.complete}, indent=2)
         if options.json
