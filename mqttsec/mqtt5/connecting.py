@@ -308,6 +308,9 @@ def _response_information(connection: Connection, connect: Connect, session: Ses
     root = connection.broker.settings.response_information
     if root is None or connect.properties.request_response_information != 1:
         return None
+    if "+" in session.client_id or "#" in session.client_id:
+        # No topic that somebody could publish an answer to.
+        return None
     return f"{root}/{session.client_id}"
 
 

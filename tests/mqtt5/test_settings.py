@@ -162,7 +162,7 @@ def test_response_information_goes_to_those_who_ask_for_it() -> None:
     """3.2.2.3.15, and [MQTT-3.1.2-28]: "MUST NOT" without the wish."""
 
     async def play(house: House) -> None:
-        for name, wish, answer in (("a", 1, "answers/a"), ("b", 0, None), ("c", None, None)):
+        for name, wish, answer in (("a", 1, "answers/a"), ("b", 0, None), ("c", None, None), ("#", 1, None)):
             line = await house.line()
             line.send(connect_packet(name, properties=Properties(request_response_information=wish)))
             assert (await line.expect(Connack)).properties.response_information == answer
