@@ -37,6 +37,11 @@ class AuthSuccess:
     """Authentication Data for CONNACK or the last AUTH; None: there is none."""
     user_property: tuple[tuple[str, str], ...] = ()
     """User Properties for the same packet."""
+    entered: Callable[[Session], None] | None = None
+    """Called with the client's session once it has its connection and that packet is on its way; what the
+    session is sent from there follows it."""
+    abandoned: Callable[[], None] | None = None
+    """Called instead where the client does not come in after all: it is gone, or there is no room."""
 
 
 class AuthConversation:

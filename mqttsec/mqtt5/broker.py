@@ -20,6 +20,7 @@ from mqttsec.errors import ConfigurationError, MalformedPacketError
 from mqttsec.mqtt5 import fanout
 from mqttsec.mqtt5.auth import AuthenticationMethod
 from mqttsec.mqtt5.connection import Connection, Expect
+from mqttsec.mqtt5.hooks import Extension, Guard, Service, Watch, ask, tell
 from mqttsec.mqtt5.listening import ListeningBroker
 from mqttsec.mqtt5.message import Message, forwarded
 from mqttsec.mqtt5.plugins import PacketView, TopicFiltering
@@ -45,6 +46,7 @@ class Broker(ListeningBroker):
         trace: where events are recorded; None: nowhere, at no cost.
         methods: enhanced authentication methods.
         required_method: refuse clients that do not name this Authentication Method.
+        extensions: what takes hold of the broker by its hooks (`mqttsec.mqtt5.hooks`).
 
     Raises:
         ConfigurationError: a configuration that amqtt does not take.
@@ -59,11 +61,16 @@ class Broker(ListeningBroker):
         trace: Trace | None = None,
         methods: Iterable[AuthenticationMethod] = (),
         required_method: str | None = None,
+        extensions: Iterable[Extension] = (),
     ) -> None:
         super().__init__(settings or BrokerSettings(), config or {}, loop)
         self.methods = {method.method: method for method in methods}
         """Enhanced authentication methods by name; may be added to at any time."""
         self.required_method = required_method
+        self.guard: Guard | None = None
+        """Permits, if there is one; set it before clients come, or call `router.forget()`."""
+        self.watch: Watch | None = None
+        """Hears how sessions end."""
         self.filtering = TopicFiltering(self.plugins_manager)
         """What amqtt's topic plugins say."""
         self.router = Router(self._subscriptions, self._may_receive_now)
@@ -92,6 +99,8 @@ class Broker(ListeningBroker):
         self._random: random.Random = (
             random.SystemRandom() if self.settings.seed is None else random.Random(self.settings.seed)
         )
+        for extension in extensions:
+            extension.attach(self)
 
     # Life cycle --------------------------------------------------------------------------------
 
@@ -202,6 +211,8 @@ class Broker(ListeningBroker):
         session.transitions.disconnect()
         session._on_enter_disconnected()
         self.fire(BrokerEvents.CLIENT_DISCONNECTED, client_id=session.client_id, client_session=session)
+        if self.watch is not None and not self._stopping:
+            tell(self.watch.left, session)
         if clean or self._stopping:
             session.will = None
         if session.will is not None:
@@ -223,6 +234,8 @@ class Broker(ListeningBroker):
         session.cancel_timers()
         if waiting:
             self._send_will(session)
+        if self.watch is not None and not self._stopping:
+            tell(self.watch.ended, session)
         for topic_filter in list(session.subscriptions):
             self.router.unsubscribe(session, topic_filter)
         session.clear_queues()
@@ -266,6 +279,8 @@ class Broker(ListeningBroker):
             will.topic, will.payload, will.qos, will.retain, properties, session.client_id, self.now()
         )
         if is_servers_own(will.topic):
+            return
+        if self.guard is not None and ask(self.guard.publish, session, will.topic) >= 0x80:
             return
         if self.filtering.immediate:
             if self.filtering.permits(session, will.topic, Action.PUBLISH):
@@ -372,7 +387,23 @@ class Broker(ListeningBroker):
         """True while this very message is the retained one of its topic."""
         return self._retained.holds(message)
 
+    def serve(self, topic_filter: str, service: Service) -> None:
+        """Hand what clients publish under `topic_filter` to `service` in place of routing it.
+
+        A channel does not see such messages; a guard is asked. Raises `ConfigurationError` for no filter.
+        """
+        try:
+            self.router.serve(check_topic_filter(topic_filter), service)
+        except MalformedPacketError as error:
+            raise ConfigurationError(str(error)) from None
+
+    def may_receive(self, session: Session, topic: str) -> bool:
+        """What the guard says of a receiver."""
+        return self.guard is None or ask(self.guard.receive, session, topic) == 1
+
     def _may_receive_now(self, session: Session, topic: str) -> bool:
+        if not self.may_receive(session, topic):
+            return False
         # Plugins that wait are asked for every message instead (`permitted_route`).
         return not self.filtering.immediate or self.filtering.permits(session, topic, Action.RECEIVE)
 
@@ -390,7 +421,7 @@ class Broker(ListeningBroker):
             allowed = [row for row in rows if await may(row.session)]
             if allowed:
                 shared.append((topic_filter, allowed))
-        return Route(route.topic, targets, shared)
+        return Route(route.topic, targets, shared, route.service)
 
     # Watching ----------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from amqtt.events import BrokerEvents
 from mqttsec.errors import AuthenticationError, ProtocolError
 from mqttsec.mqtt5.auth import AuthConversation, AuthSuccess
 from mqttsec.mqtt5.faults import report_fault
+from mqttsec.mqtt5.hooks import tell
 from mqttsec.mqtt5.replies import because
 from mqttsec.mqtt5.session import Session
 from mqttsec.packets import (
@@ -98,8 +99,19 @@ async def _admit(connection: Connection, connect: Connect) -> None:
         session, assigned = _new_session(connection, connect)
         success = await _authenticate(connection, connect, session)
         _enter(connection, connect, session, assigned, success)
+        _settle(connection, success)
     except AuthenticationError as error:
         refuse(connection, error.reason_code, str(error))
+
+
+def _settle(connection: Connection, success: AuthSuccess) -> None:
+    """Tell the authentication method what became of its client."""
+    session = connection.session
+    if session is not None and success.entered is not None:
+        tell(success.entered, session)
+        connection.broker.schedule_flush()
+    elif session is None and success.abandoned is not None:
+        success.abandoned()
 
 
 def _new_session(connection: Connection, connect: Connect) -> tuple[Session, str | None]:
@@ -157,6 +169,10 @@ async def _authenticate(connection: Connection, connect: Connect, session: Sessi
         raise AuthenticationError(
             "user name and password, or their absence, do not do here", ReasonCode.NOT_AUTHORIZED
         )
+    if broker.guard is not None:
+        code = broker.guard.admit(session)
+        if code >= 0x80:
+            raise AuthenticationError("this Client Identifier needs an Authentication Method here", code)
     return AuthSuccess()
 
 
@@ -366,3 +382,6 @@ async def _authenticate_again(connection: Connection, connect: Connect, data: by
                 ),
             )
         )
+        _settle(connection, success)
+    elif success.abandoned is not None:
+        success.abandoned()

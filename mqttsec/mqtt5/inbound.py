@@ -13,6 +13,7 @@ from mqttsec.errors import MalformedPacketError, MqttsecError, ProtocolError
 from mqttsec.mqtt5 import acknowledging, connecting, fanout, subscribing
 from mqttsec.mqtt5.acknowledging import answer_bytes
 from mqttsec.mqtt5.faults import report_fault
+from mqttsec.mqtt5.hooks import ask, hand_over
 from mqttsec.mqtt5.message import Forwarded, Message, forwarded, forwarded_from_wire
 from mqttsec.mqtt5.router import Route, is_servers_own
 from mqttsec.packets import (
@@ -256,7 +257,14 @@ def _route(
         _fire(connection, BrokerEvents.MESSAGE_RECEIVED, message, packet_id)
     if not allowed:
         code = ReasonCode.NOT_AUTHORIZED
-    elif session.channel is not None:
+    elif broker.guard is not None:
+        code = ask(broker.guard.publish, session, message.topic)
+    if route.service is not None:
+        if code < 0x80:
+            code = hand_over(route.service, session, message.topic, message.payload, properties.properties)
+        _acknowledge(connection, session, message, packet_id, code)
+        return
+    if session.channel is not None and code < 0x80:
         message, code = _through_channel(session, message, properties)
     if code < 0x80:
         if message.retain:
@@ -267,6 +275,12 @@ def _route(
             if not fanout.publish(broker, message, route):
                 # 3.4.2.1: 0x10 says that nobody is subscribed, where the Server knows it.
                 code = ReasonCode.NO_MATCHING_SUBSCRIBERS
+    _acknowledge(connection, session, message, packet_id, code)
+
+
+def _acknowledge(
+    connection: Connection, session: Session, message: Message, packet_id: int, code: int
+) -> None:
     if message.qos == 1:
         connection.push(answer_bytes(connection, PacketType.PUBACK, packet_id, code))
     elif message.qos == 2:

@@ -13,6 +13,7 @@ from typing import Any
 from mqttsec.errors import ConfigurationError
 from mqttsec.mqtt5.auth import AuthenticationMethod
 from mqttsec.mqtt5.broker import Broker
+from mqttsec.mqtt5.hooks import Extension
 from mqttsec.mqtt5.settings import BrokerSettings
 from mqttsec.net import Runtime, runtime
 from mqttsec.trace.events import Trace
@@ -32,6 +33,7 @@ class InProcessBroker:
         plugins: amqtt plugins, dotted path to configuration.
         trace: where events are recorded.
         methods: enhanced authentication methods.
+        extensions: what takes hold of the broker by its hooks.
         thread: the runtime to run on; by default the process's own.
 
     Raises:
@@ -55,6 +57,7 @@ class InProcessBroker:
         trace: Trace | None = None,
         methods: Iterable[AuthenticationMethod] = (),
         required_method: str | None = None,
+        extensions: Iterable[Extension] = (),
         thread: Runtime | None = None,
     ) -> None:
         listeners: dict[str, Any] = {"default": {"type": "tcp", "bind": f"{host}:{port}"}}
@@ -78,6 +81,7 @@ class InProcessBroker:
         self._settings = settings
         self._methods = tuple(methods)
         self._required_method = required_method
+        self._extensions = tuple(extensions)
         self._runtime = thread or runtime()
         self.trace = trace
         """Where events are recorded, if anywhere."""
@@ -98,6 +102,7 @@ class InProcessBroker:
             trace=self.trace,
             methods=self._methods,
             required_method=self._required_method,
+            extensions=self._extensions,
         )
         await broker.start()
         self._bound = broker.bound

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from mqttsec.mqtt5.hooks import Service
 from mqttsec.mqtt5.message import Form
 from mqttsec.mqtt5.session import Session, Subscription
 from mqttsec.packets import MQTT_5
-from mqttsec.packets.topics import split_share
+from mqttsec.packets.topics import matches, split_share
 
 _REMEMBERED = 300_000
 # Receivers in all remembered routes, and 64 bytes of a Topic Name count as one: some 50 MB. So neither ever
@@ -142,13 +143,19 @@ class Plan(NamedTuple):
 class Route:
     """All receivers of one topic."""
 
-    __slots__ = ("_plans", "shared", "targets", "topic")
+    __slots__ = ("_plans", "service", "shared", "targets", "topic")
 
     def __init__(
-        self, topic: str, targets: list[Target], shared: list[tuple[str, list[Subscription]]]
+        self,
+        topic: str,
+        targets: list[Target],
+        shared: list[tuple[str, list[Subscription]]],
+        service: Service | None = None,
     ) -> None:
         self.topic = topic
         self.targets = targets
+        self.service = service
+        """Takes what clients publish, in place of the receivers."""
         self.shared = shared
         """(Topic Filter, subscriptions) of each shared subscription that matches."""
         self._plans: dict[tuple[int, bool], Plan] = {}
@@ -189,6 +196,12 @@ class Router:
         self._routes: dict[bytes, Route] = {}
         self._remembered = 0
         self._turns: dict[str, int] = {}
+        self._services: list[tuple[str, Service]] = []
+
+    def serve(self, topic_filter: str, service: Service) -> None:
+        """From now on `service`, unless an earlier one fits, takes what is published under a filter."""
+        self._services.append((topic_filter, service))
+        self.forget()
 
     def subscribe(self, row: Subscription) -> None:
         """Enter a subscription, in place of one with the same filter and session [MQTT-3.8.4-3]."""
@@ -250,7 +263,8 @@ class Router:
                 continue
             for row in rows:
                 targets.setdefault(row.session, Target(row.session)).subscriptions.append(row)
-        return Route(topic, list(targets.values()), shared)
+        service = next((found for wanted, found in self._services if matches(wanted, topic)), None)
+        return Route(topic, list(targets.values()), shared, service)
 
     def next_of_share(self, topic_filter: str, rows: list[Subscription]) -> Subscription:
         """Whose turn it is in a shared subscription: round robin, connected sessions first (4.8.2)."""

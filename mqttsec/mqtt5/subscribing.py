@@ -11,6 +11,7 @@ from amqtt.events import BrokerEvents
 
 from mqttsec.errors import ProtocolError
 from mqttsec.mqtt5 import fanout
+from mqttsec.mqtt5.hooks import ask, tell
 from mqttsec.mqtt5.message import Form, Message
 from mqttsec.mqtt5.session import Session, Subscription
 from mqttsec.packets import (
@@ -120,6 +121,10 @@ def _refusal(connection: Connection, session: Session, item: SubscribeFilter) ->
         and item.topic_filter not in session.subscriptions
     ):
         return ReasonCode.QUOTA_EXCEEDED
+    guard = connection.broker.guard
+    if guard is not None:
+        code = ask(guard.subscribe, session, _asked_for(item))
+        return code if code >= 0x80 else None
     return None
 
 
@@ -137,6 +142,8 @@ def _retained(
         # [MQTT-3.8.3-3] No Local knows no exception for retained messages.
         if row.no_local and message.publisher == session.client_id:
             continue
+        if not connection.broker.may_receive(session, message.topic):
+            continue
         # A message that was replaced while it waited is older than what the subscription has brought since.
         if connection.broker.is_retained(message):
             yield message, Form(connection.protocol, min(message.qos, row.qos), True, identifiers)
@@ -148,6 +155,8 @@ def on_unsubscribe(connection: Connection, session: Session, packet: Unsubscribe
     for topic_filter in packet.topic_filters:
         existed = connection.broker.router.unsubscribe(session, topic_filter)
         codes.append(ReasonCode.SUCCESS if existed else ReasonCode.NO_SUBSCRIPTION_EXISTED)
+        if existed and connection.broker.watch is not None:
+            tell(connection.broker.watch.unsubscribed, session, topic_filter)
         connection.broker.fire(
             BrokerEvents.CLIENT_UNSUBSCRIBED, client_id=session.client_id, topic=topic_filter
         )
