@@ -24,6 +24,7 @@ from mqttsec.mqtt5 import acknowledging, connecting, inbound
 from mqttsec.mqtt5.auth import AuthConversation
 from mqttsec.mqtt5.fanout import through_channel
 from mqttsec.mqtt5.faults import report_fault
+from mqttsec.mqtt5.keep_alive import KeepAlive
 from mqttsec.mqtt5.message import Form, Message
 from mqttsec.mqtt5.outbox import Delivery
 from mqttsec.mqtt5.replies import LARGEST_PACKET, because, encode_reply
@@ -101,9 +102,7 @@ class Connection(BrokerProtocolHandler, asyncio.Protocol):  # type: ignore[misc,
         self._paused = False
         self._backlog = bytearray()
         self._ended = False
-        self._keep_alive = 0.0
-        self._keep_alive_timer: asyncio.TimerHandle | None = None
-        self._last_heard = 0.0
+        self._keep_alive = KeepAlive(self)
         self._timer: asyncio.TimerHandle | None = None
         self._clean_end = False
         self._opened = False
@@ -265,7 +264,7 @@ class Connection(BrokerProtocolHandler, asyncio.Protocol):  # type: ignore[misc,
         sock = transport.get_extra_info("socket")
         if sock is not None and not self.protected and os.name == "posix":
             self._descriptor = sock.fileno()
-        self._last_heard = self.broker.now()
+        self._keep_alive.heard = self.broker.now()
         if not self.broker.opened(self):
             self.transport.abort()
             return
@@ -277,7 +276,7 @@ class Connection(BrokerProtocolHandler, asyncio.Protocol):  # type: ignore[misc,
             # Between our last packet and the client's end: not even kept.
             return
         broker = self.broker
-        self._last_heard = broker.now()
+        self._keep_alive.heard = broker.now()
         broker.begin_batch()
         try:
             if (
@@ -341,6 +340,11 @@ class Connection(BrokerProtocolHandler, asyncio.Protocol):  # type: ignore[misc,
         self._again = self._loop.create_task(work)
 
     @property
+    def is_busy(self) -> bool:
+        """True while the broker waits for others on the client's behalf."""
+        return self._task is not None
+
+    @property
     def authenticates_again(self) -> bool:
         """True while a re-authentication is under way."""
         return self._again is not None and not self._again.done()
@@ -375,23 +379,7 @@ class Connection(BrokerProtocolHandler, asyncio.Protocol):  # type: ignore[misc,
         """The client is connected; watch over its Keep Alive of so many seconds."""
         self.cancel_timer()
         self.expects = Expect.PACKETS
-        # [MQTT-3.1.2-22] "If the Keep Alive value is non-zero and the Server does not receive an MQTT Control
-        # Packet from the Client within one and a half times the Keep Alive time period, it MUST close
-        # the Network Connection".
-        self._keep_alive = keep_alive * 1.5
-        if self._keep_alive:
-            self._keep_alive_timer = self.broker.call_later(self._keep_alive, self._check_keep_alive)
-
-    def _check_keep_alive(self) -> None:
-        if self._task is not None:
-            # The broker makes the client wait and does not listen: not the client's silence.
-            self._last_heard = self.broker.now()
-        # Armed once and re-armed for the rest, so that a packet costs no timer.
-        left = self._last_heard + self._keep_alive - self.broker.now()
-        if left > 0:
-            self._keep_alive_timer = self.broker.call_later(left, self._check_keep_alive)
-        else:
-            self.end(ReasonCode.KEEP_ALIVE_TIMEOUT, "nothing came within one and a half times the Keep Alive")
+        self._keep_alive.start(keep_alive)
 
     def _not_in_time(self) -> None:
         if self.expects is Expect.AUTHENTICATION:
@@ -517,9 +505,7 @@ class Connection(BrokerProtocolHandler, asyncio.Protocol):  # type: ignore[misc,
 
     def _stop_watching(self) -> None:
         self.cancel_timer()
-        if self._keep_alive_timer is not None:
-            self._keep_alive_timer.cancel()
-            self._keep_alive_timer = None
+        self._keep_alive.stop()
 
     def _leave_session(self) -> None:
         session, self.session = self.session, None
