@@ -90,14 +90,18 @@ class AuthConversation:
                 ),
             )
         )
+        answer = self._answer
         try:
-            return await asyncio.wait_for(self._answer, self._timeout if timeout is None else timeout)
-        except (asyncio.TimeoutError, TimeoutError):
-            raise AuthenticationError(
-                "the client did not answer the challenge in time", ReasonCode.NOT_AUTHORIZED
-            ) from None
+            # Not `wait_for`: before Python 3.12 it forgets a cancellation that comes right after the answer, and
+            # the method would go on for a client that is gone.
+            await asyncio.wait((answer,), timeout=self._timeout if timeout is None else timeout)
         finally:
             self._answer = None
+        if not answer.done():
+            raise AuthenticationError(
+                "the client did not answer the challenge in time", ReasonCode.NOT_AUTHORIZED
+            )
+        return answer.result()
 
     @property
     def expects_answer(self) -> bool:
