@@ -373,6 +373,12 @@ class Broker:
             return Departure({}, None)
         return Departure(self._audiences.leave(stream, client_id), self._notice(stream, client_id))
 
+    def notice(self, client_id: str, publisher: str, topic: str) -> Membership | None:
+        """For a publisher that was away when a subscriber left; None while it still is."""
+        if client_id in self._audiences.members((publisher, topic)):
+            return None
+        return self._notice((publisher, topic), client_id)
+
     def _notice(self, stream: Stream, client_id: str) -> Membership | None:
         link = self._links.get(stream[0])
         if link is None or not self.party.setup.hardened:

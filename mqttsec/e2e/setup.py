@@ -104,7 +104,7 @@ class Setup:
             f" {name}" for name, on in (("confirm", self.confirm), ("signed", self.sign_messages)) if on
         )
         return (
-            f"MQTT-E2E/1 scheme {self.scheme} {self.profile.value} {self.suite} {self.curve} "
+            f"mqttsec-e2e/1 scheme {self.scheme} {self.profile.value} {self.suite} {self.curve} "
             f"{self.mode.value}{options}"
         )
 
