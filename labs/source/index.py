@@ -10,6 +10,7 @@
 # | Lab | You will | Needs | Minutes | With solutions |
 # |:---|:---|:---|---:|:---|
 # | [01 MQTT and the curious broker](01_mqtt_and_the_curious_broker.ipynb) | publish a weather station, read every packet, see what a broker and a listener learn | Python, no MQTT | 75 | [for teachers](teacher/01_mqtt_and_the_curious_broker.ipynb) |
+# | [03 Four schemes](03_four_schemes.ipynb) | send a reading through four schemes, count what each costs, change bits until somebody notices | 01 | 60 | [for teachers](teacher/03_four_schemes.ipynb) |
 #
 # ## Not yet: the rest of the course
 #
@@ -17,7 +18,6 @@
 #
 # | Planned | The question | Where it stands |
 # |:---|:---|:---|
-# | Four schemes | How can publisher and subscriber keep a payload from the broker that routes it, and what does each way rely on? | not yet |
 # | The handshake | How do two who never meet agree on a key through a curious broker? Step by step, then with tampering | not yet |
 # | The overhead | What do the schemes cost in bytes, time and computing, measured live? | not yet |
 # | MQTT-A | How do brokers pass a message on so that none of them knows who talks to whom? | not yet |

@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mqttsec.labs.curious_broker import CuriousBroker as CuriousBroker
+    from mqttsec.labs.four_schemes import FourSchemes as FourSchemes
 
-_HOME = {"CuriousBroker": "curious_broker"}
+_HOME = {
+    "CuriousBroker": "curious_broker",
+    "FourSchemes": "four_schemes",
+}
 """Lab object: the module that it lives in; a notebook waits for its own alone."""
 
 __all__ = sorted(_HOME)

@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mqttsec.widgets.explorer import Choice as Choice
     from mqttsec.widgets.explorer import Control as Control
     from mqttsec.widgets.explorer import Explorer as Explorer
     from mqttsec.widgets.packet_view import packet_html as packet_html
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from mqttsec.widgets.table import Table as Table
 
 _HOME = {
+    "Choice": "explorer",
     "Control": "explorer",
     "Explorer": "explorer",
     "ExplorerWidget": "shell",

@@ -1,13 +1,13 @@
 """The explorer: a few settings, and what comes out for them, again at every change.
 
-The view-model; `ExplorerWidget` in `shell` makes a slider or a choice of each `Control`.
+The view-model; `ExplorerWidget` in `shell` makes a slider of each `Control` and a list of each `Choice`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from mqttsec.errors import ConfigurationError
 from mqttsec.widgets.look import block
@@ -15,7 +15,7 @@ from mqttsec.widgets.look import block
 
 @dataclass(frozen=True)
 class Control:
-    """One setting: a number on a slider, or one of several choices."""
+    """One setting: a number on a slider."""
 
     name: str
     """Keyword of the experiment."""
@@ -42,6 +42,30 @@ class Control:
         return float(self.step).is_integer() and float(self.low).is_integer()
 
 
+@dataclass(frozen=True)
+class Choice:
+    """One setting: one of several words."""
+
+    name: str
+    """Keyword of the experiment."""
+    label: str
+    """What stands before the list."""
+    start: str
+    """Where it begins, and returns with Reset."""
+    options: tuple[str, ...]
+    """The words."""
+
+    def valid(self, value: object) -> str:
+        """`value` if it is one of the options, else raises `ConfigurationError`."""
+        if value not in self.options:
+            raise ConfigurationError(f"{self.label}: {value!r} is none of {', '.join(self.options)}")
+        return str(value)
+
+
+Setting = float | str
+"""The value of a control: a number, or the word chosen."""
+
+
 class Shown(Protocol):
     """What an experiment returns."""
 
@@ -61,17 +85,19 @@ class Explorer:
     `experiment` takes the controls by name and must be quick: it runs at every change.
     """
 
-    def __init__(self, experiment: Callable[..., Shown], controls: tuple[Control, ...], name: str) -> None:
+    def __init__(
+        self, experiment: Callable[..., Shown], controls: Sequence[Control | Choice], name: str
+    ) -> None:
         self._experiment = experiment
-        self.controls = controls
+        self.controls = tuple(controls)
         """The settings that can be changed."""
         self.name = name
         """What the experiment is about; stands in the `repr`."""
-        self._values: dict[str, float] = {control.name: control.start for control in controls}
+        self._values: dict[str, Setting] = {control.name: control.start for control in controls}
         self._result = experiment(**self._values)
 
     @property
-    def values(self) -> Mapping[str, float]:
+    def values(self) -> Mapping[str, Setting]:
         """The settings by name."""
         return dict(self._values)
 
@@ -80,7 +106,7 @@ class Explorer:
         """What came out for these settings."""
         return self._result
 
-    def set(self, **values: float) -> None:
+    def set(self, **values: Any) -> None:
         """Change settings and run. Raises `ConfigurationError` for a setting that there is not."""
         controls = {control.name: control for control in self.controls}
         for name, value in values.items():
@@ -102,5 +128,9 @@ class Explorer:
         return self._result.text()
 
     def __repr__(self) -> str:
-        values = ", ".join(f"{control.label} {self._values[control.name]:g}" for control in self.controls)
-        return f"{self.name}: {values}"
+        values = (f"{control.label} {_said(self._values[control.name])}" for control in self.controls)
+        return f"{self.name}: {', '.join(values)}"
+
+
+def _said(value: Setting) -> str:
+    return value if isinstance(value, str) else f"{value:g}"

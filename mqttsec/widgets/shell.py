@@ -13,7 +13,7 @@ from typing import Any
 
 import ipywidgets
 
-from mqttsec.widgets.explorer import Control, Explorer
+from mqttsec.widgets.explorer import Choice, Control, Explorer
 from mqttsec.widgets.look import standalone
 from mqttsec.widgets.stepper import Stepper
 
@@ -115,7 +115,7 @@ class StepperWidget(Panel):
 
 
 class ExplorerWidget(Panel):
-    """A slider for each control of an `Explorer`, and Reset."""
+    """A slider or a list for each control of an `Explorer`, and Reset."""
 
     def __init__(self, model: Explorer, lock: threading.RLock | None = None) -> None:
         self.model = model
@@ -160,8 +160,15 @@ class ExplorerWidget(Panel):
         return repr(self.model)
 
 
-def _slider(control: Control) -> Any:
+def _slider(control: Control | Choice) -> Any:
     style = {"description_width": "initial"}
+    if isinstance(control, Choice):
+        # As wide as its longest word needs, in a proportional font of 13 pixels, with the arrow.
+        width = 7 * (len(control.label) + max(map(len, control.options))) + 52
+        return ipywidgets.Dropdown(
+            options=control.options, value=control.start, description=control.label, style=style,
+            layout=ipywidgets.Layout(width=f"{width}px"),
+        )
     layout = ipywidgets.Layout(width=_WHOLE if control.is_whole else _FRACTION)
     if control.is_whole:
         return ipywidgets.IntSlider(

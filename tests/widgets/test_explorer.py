@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from mqttsec.errors import ConfigurationError
-from mqttsec.widgets import Control, Explorer, ExplorerWidget
+from mqttsec.widgets import Choice, Control, Explorer, ExplorerWidget
 
 CONTROLS = (Control("rate", "Rate", 0.1, 0.0, 0.3, 0.02), Control("seed", "Seed", 3, 0, 9))
 
@@ -87,3 +87,18 @@ def test_a_closed_widget_runs_nothing() -> None:
     widget.close()
     slider.value = 7
     assert experiment.runs == runs
+
+
+def test_a_choice_is_a_list_of_words() -> None:
+    def experiment(size: int, suite: str) -> Result:
+        return Result(f"{size} {suite}")
+
+    controls = (Control("size", "Size", 1, 0, 3), Choice("suite", "Suite", "paper", ("paper", "chacha20")))
+    widget = ExplorerWidget(Explorer(experiment, controls, "A test"))
+    widget.sliders["suite"].value = "chacha20"
+    assert "1 chacha20" in widget.html
+    assert repr(widget) == "A test: Size 1, Suite chacha20"
+    with pytest.raises(ConfigurationError, match="Suite: 'rot13' is none of paper, chacha20"):
+        widget.model.set(suite="rot13")
+    widget.reset.click()
+    assert widget.sliders["suite"].value == "paper" and "1 paper" in widget.html
