@@ -223,6 +223,7 @@ class Subscriber(_PahoParty):
         self._codes: dict[Stream, int] = {}
         self._asked: dict[int, Stream] = {}
         self._busy = False
+        self._connected = False
         self._ended: ConnectionFailed | None = None
         self._expiry = session_expiry
         self.client.on_connect = self._on_connect
@@ -293,10 +294,6 @@ class Subscriber(_PahoParty):
 
     # paho's thread -----------------------------------------------------------------------------
 
-    @property
-    def _connected(self) -> bool:
-        return self.client.is_connected()
-
     def _connect(self, timeout: float, clean_start: bool = True) -> None:
         about = PahoProperties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         about.SessionExpiryInterval = self._expiry
@@ -318,7 +315,8 @@ class Subscriber(_PahoParty):
 
     def _on_connect(self, _: object, __: object, ___: object, reason: Any, ____: object) -> None:
         if not reason.is_failure and self.end.joined is not None:
-            self._busy = True
+            # What was at hand when the connection broke is over; the first topic is in.
+            self._busy = self._connected = True
             self._ask(self.end.joined)
 
     def _ask(self, stream: Stream) -> None:
@@ -343,7 +341,7 @@ class Subscriber(_PahoParty):
                 f"{self.name}: the connection ended with {reason}" + (f": {words}" if words else ""),
                 reason.value,
             )
-            self._busy = False
+            self._busy = self._connected = False
             self._asked.clear()
             self._news.notify_all()
 
