@@ -42,6 +42,23 @@ def test_the_broker_read_exactly_the_payloads_that_were_published() -> None:
     assert reads["who_reads_what"]["irrigation"] == ["seattle/precipitation"]
 
 
+def test_the_schemes_hide_the_payloads_and_cost_what_their_table_says() -> None:
+    outcome = json.loads(_demo("--days", "2", "--json").stdout)
+    runs = {run["scheme"]: run for run in outcome["schemes"]}
+    assert set(runs) == {1, 2, 3, 4}
+    for run in runs.values():
+        assert (run["messages"], run["received"], run["broker_reads"]) == (8, 24, 0)
+        assert run["as_the_table_says"] is True
+        assert run["block_1"] == 2
+        # Steps 5, 7, 13, 14, and two packets for each round of waiting; the first came before the station.
+        assert run["waits"]["dashboard"] >= 2
+        assert run["block_2"] == {name: 4 + 2 * waits for name, waits in run["waits"].items()}
+    # Three subscribers (specification 1.5).
+    assert {number: run["operations"]["B"] for number, run in runs.items()} == {
+        1: "0", 2: "3E + 3D + 6H", 3: "E + D + 2H", 4: "2H"
+    }  # fmt: skip
+
+
 def test_trace_and_capture_are_written(tmp_path: Path) -> None:
     run = _demo("--days", "3", "--trace", str(tmp_path / "run.json"), "--capture", str(tmp_path / "run.pcap"))
     assert run.returncode == 0, run.stderr
