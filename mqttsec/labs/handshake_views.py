@@ -1,0 +1,102 @@
+"""Lab 02's tables: who holds which key, who reads what, what has been reached, and a packet's fields.
+
+All of them are the same in every run: names and sizes are shown, keys and signatures never.
+"""
+
+from __future__ import annotations
+
+from mqttsec.e2e import explain
+from mqttsec.e2e.attacks import INSIDER, Adversary
+from mqttsec.e2e.company import PUBLISHER
+from mqttsec.e2e.exchange import NETWORK, SUBSCRIBER, Exchange, Flight
+from mqttsec.e2e.guarantees import GUARANTEES, Standing, find
+from mqttsec.e2e.knowledge import Holding, reads
+from mqttsec.e2e.setup import BROKER
+from mqttsec.e2e.terms import KeyName
+from mqttsec.errors import MalformedPacketError
+from mqttsec.packets import explain as explain_packet
+from mqttsec.widgets.table import Cell, Table
+
+_LONG = 8
+"""Bytes; what is longer and no text is shown by its length."""
+
+
+def keys_table(exchange: Exchange, position: int) -> Table:
+    """Which keys each party holds now, by name; `differs` where two that should be one are not."""
+    company = exchange.company
+    parties = (PUBLISHER, BROKER, SUBSCRIBER, INSIDER, NETWORK)
+    rows: list[tuple[Cell, ...]] = []
+    for key in KeyName:
+        held = {party: _held(exchange, party, key) for party in parties}
+        first = next((holding for holding in held.values() if holding is not None), None)
+        rows.append((key.value, *(_shown(held[party], first) for party in parties)))
+    title = f"keys after packet {position}" + (
+        f"; {INSIDER} joined like bob" if INSIDER in company.subscribers else ""
+    )
+    return Table(("key", *parties), tuple(rows), title)
+
+
+def _held(exchange: Exchange, party: str, key: KeyName) -> Holding | None:
+    if key.is_group:
+        return find(exchange, party, key, "")
+    ends = {KeyName.K_PB: (PUBLISHER, BROKER), KeyName.K_BS: (BROKER, SUBSCRIBER)}
+    one, other = ends.get(key, (PUBLISHER, SUBSCRIBER))
+    if party not in (one, other):
+        return None
+    return find(exchange, party, key, other if party == one else one)
+
+
+def reads_table(exchange: Exchange) -> Table:
+    """Who can read the messages so far, tried with the keys that each has now."""
+    parties = (BROKER, SUBSCRIBER, INSIDER, NETWORK)
+    rows: list[tuple[Cell, ...]] = []
+    for sender, receiver, packet in exchange.on_wire:
+        found = (reads(exchange.company, party, packet.topic, packet.payload) for party in parties)
+        texts = ("" if text is None else text.decode(errors="replace") for text in found)
+        rows.append((f"{sender} to {receiver}", len(packet.payload), *texts))
+    return Table(("message", "bytes", *parties), tuple(rows), "who reads what, tried")
+
+
+def guarantees_table(exchange: Exchange, position: int) -> Table:
+    """What has been reached so far, and which attacks of ours break it under this profile."""
+    rows = []
+    for each in GUARANTEES:
+        standing = each.standing(exchange)
+        reached = standing not in (Standing.NOT_YET, Standing.HALF)
+        found = [each.broken_by(adversary, exchange.company.setup) for adversary in Adversary]
+        rows.append((each.text, standing.value, *(_counted(names) if reached else "" for names in found)))
+    columns = ("guarantee", "now", *(adversary.value for adversary in Adversary))
+    title = f"{exchange.company.setup.profile.value}, after packet {position}; right: attacks that break it"
+    return Table(columns, tuple(rows), title)
+
+
+def _counted(names: tuple[str, ...]) -> str:
+    return "none" if not names else f"{len(names)} attack{'s' * (len(names) > 1)}"
+
+
+def _shown(holding: Holding | None, first: Holding | None) -> str:
+    if holding is None or first is None:
+        return ""
+    return "has it" if holding.same_as(first) else "differs"
+
+
+def packet_rows(flight: Flight) -> list[tuple[Cell, ...]]:
+    rows: list[tuple[Cell, ...]] = []
+    for row in explain_packet(flight.frame):
+        if not row.length or row.name == "Property identifier":
+            continue
+        opaque = row.name in ("Authentication Data", "Correlation Data", "Application Message")
+        rows.append((row.offset, row.length, row.name, "see below" if opaque else row.value))
+    try:
+        inside = explain(flight.carried)
+    except MalformedPacketError:
+        return rows
+    for row in inside:
+        if row.name.startswith("length of"):
+            continue
+        # A timestamp has 8 bytes, and is the same in every run; what is longer never is, unless it is text.
+        value = row.value if row.length <= _LONG or row.value.startswith("'") else "..."
+        if row.name.startswith("key_id") or row.name.startswith("under"):
+            value = "..."
+        rows.append((row.offset, row.length, f"  {row.name}", row.meaning if row.name == "kind" else value))
+    return rows
