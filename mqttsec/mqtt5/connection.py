@@ -79,8 +79,8 @@ class Connection(BrokerProtocolHandler, asyncio.Protocol):  # type: ignore[misc,
         """Bytes that leave in the next write."""
         self.protected = False
         """True under TLS: a listener on the network learns only sizes and times."""
-        # The socket's file descriptor while `write_now` may write to it, else -1.
-        self._descriptor = -1
+        self.direct = -1
+        """The socket's file descriptor while nothing stands in the way of writing to it directly, else -1."""
         self.dirty = False
         """True while this connection stands in the broker's list of those that have to write."""
         self.topics_by_alias: dict[int, bytes] = {}
@@ -169,24 +169,30 @@ class Connection(BrokerProtocolHandler, asyncio.Protocol):  # type: ignore[misc,
         these, TLS, a link without a socket) makes it a `push`.
         """
         transport = self.transport
-        if (
-            self._descriptor < 0
-            or self.out
-            or self._paused
-            or transport is None
-            # A closing transport may have closed the socket, and its number may be another client's by now.
-            or transport.is_closing()
-            or transport.get_write_buffer_size()
-        ):
-            self.push(data)
-            return
+        # A closing transport may have closed the socket: its number may be another client's by now.
+        if self.direct < 0 or self.out or transport is None or transport.is_closing():
+            self.direct = -1
+            if not self._may_write_directly():
+                self.push(data)
+                return
         try:
-            sent = os.write(self._descriptor, data)
+            sent = os.write(self.direct, data)
         except OSError:
             # Full, or broken: the transport will find out which, and does what has to be done.
             sent = 0
         if sent < len(data):
             self.push(data[sent:])
+
+    def _may_write_directly(self) -> bool:
+        """Look whether nothing stands in the way any more, and remember it in `direct`."""
+        transport = self.transport
+        if transport is None or self.protected or self.out or self._paused or transport.is_closing():
+            return False
+        sock = transport.get_extra_info("socket")
+        if sock is None or os.name != "posix" or transport.get_write_buffer_size():
+            return False
+        self.direct = sock.fileno()
+        return self.direct >= 0
 
     def push(self, data: bytes) -> None:
         """Let `data` leave with the next write."""
@@ -223,6 +229,8 @@ class Connection(BrokerProtocolHandler, asyncio.Protocol):  # type: ignore[misc,
     def _write(self, data: bytes, transport: asyncio.Transport) -> None:
         if self.broker.observed:
             self._observe_sent(data)
+        # The transport may keep a part: directly written bytes would overtake it.
+        self.direct = -1
         transport.write(data)
 
     def _let_wait(self, data: bytes, transport: asyncio.Transport) -> None:
@@ -238,6 +246,7 @@ class Connection(BrokerProtocolHandler, asyncio.Protocol):  # type: ignore[misc,
 
     def pause_writing(self) -> None:
         """The network does not take more for now."""
+        self.direct = -1
         self._paused = True
 
     def resume_writing(self) -> None:
@@ -261,9 +270,6 @@ class Connection(BrokerProtocolHandler, asyncio.Protocol):  # type: ignore[misc,
         self.transport = cast(asyncio.Transport, transport)
         self.transport.set_write_buffer_limits(high=256 * 1024)
         self.protected = self.ssl_object() is not None
-        sock = transport.get_extra_info("socket")
-        if sock is not None and not self.protected and os.name == "posix":
-            self._descriptor = sock.fileno()
         self._keep_alive.heard = self.broker.now()
         if not self.broker.opened(self):
             self.transport.abort()
@@ -285,7 +291,8 @@ class Connection(BrokerProtocolHandler, asyncio.Protocol):  # type: ignore[misc,
                 and not broker.observed
                 and not self._splitter.pending
             ):
-                taken = acknowledging.take_short(self, self.session, data)
+                # (A PUBLISH in front, the usual case of a publisher, is none.)
+                taken = 0 if data[0] & 0xF0 == 0x30 else acknowledging.take_short(self, self.session, data)
                 if taken:
                     data = data[taken:]
                     if not data:
@@ -482,7 +489,7 @@ class Connection(BrokerProtocolHandler, asyncio.Protocol):  # type: ignore[misc,
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The network connection is gone."""
-        self._descriptor = -1
+        self.direct = -1
         self.cancel_timer()
         self._stop_watching()
         self.expects = Expect.NOTHING
