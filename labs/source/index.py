@@ -11,6 +11,7 @@
 # |:---|:---|:---|---:|:---|
 # | [01 MQTT and the curious broker](01_mqtt_and_the_curious_broker.ipynb) | publish a weather station, read every packet, see what a broker and a listener learn | Python, no MQTT | 75 | [for teachers](teacher/01_mqtt_and_the_curious_broker.ipynb) |
 # | [03 Four schemes](03_four_schemes.ipynb) | send a reading through four schemes, count what each costs, change bits until somebody notices | 01 | 60 | [for teachers](teacher/03_four_schemes.ipynb) |
+# | [05 Group keys](05_group_keys.ipynb) | follow a group key through joins and leaves, forge as a member, count what rekeying costs | 01, 03 | 55 | [for teachers](teacher/05_group_keys.ipynb) |
 #
 # ## Not yet: the rest of the course
 #

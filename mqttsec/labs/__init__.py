@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mqttsec.labs.curious_broker import CuriousBroker as CuriousBroker
     from mqttsec.labs.four_schemes import FourSchemes as FourSchemes
+    from mqttsec.labs.group_keys import GroupKeys as GroupKeys
     from mqttsec.labs.handshake import Handshake as Handshake
 
 _HOME = {
     "CuriousBroker": "curious_broker",
     "FourSchemes": "four_schemes",
+    "GroupKeys": "group_keys",
     "Handshake": "handshake",
 }
 """Lab object: the module that it lives in; a notebook waits for its own alone."""
