@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from mqttsec.e2e import control
@@ -14,13 +14,22 @@ from mqttsec.packets import Properties, ReasonCode
 
 
 class SchemeChannel:
-    """Block 3 for one client: layers come off what it publishes, and go onto what it gets."""
+    """Block 3 for one client: layers come off what it publishes, and go onto what it gets.
+
+    `taken` is told (publisher, topic, payload, properties) of each message that is routed.
+    """
 
     def __init__(
-        self, machine: Broker, protected: control.Protected, journal: Journal, client_id: str
+        self,
+        machine: Broker,
+        protected: control.Protected,
+        journal: Journal,
+        client_id: str,
+        taken: Callable[[str, str, bytes, Properties], None],
     ) -> None:
         self.client_id = client_id
         """Whose channel."""
+        self._taken = taken
         self._machine = machine
         self._protected = protected
         self._journal = journal
@@ -36,6 +45,7 @@ class SchemeChannel:
             raise
         if self._journal.listens:
             self._journal.checked(self.client_id, f"a message on {topic}")
+        self._taken(self.client_id, topic, body, properties)
         return body, properties
 
     def outbound(

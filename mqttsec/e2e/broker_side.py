@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from mqttsec.crypto import Identity, Operations, TrustAnchor
@@ -37,6 +37,9 @@ from mqttsec.e2e.terms import KeyName, Role
 from mqttsec.errors import ConfigurationError, HandshakeError, MalformedPacketError
 from mqttsec.mqtt5 import AuthConversation, AuthSuccess
 from mqttsec.mqtt5 import Broker as MqttBroker
+from mqttsec.mqtt5.fanout import deliver
+from mqttsec.mqtt5.message import Form, forwarded
+from mqttsec.mqtt5.message import Message as MqttMessage
 from mqttsec.mqtt5.session import Session, Subscription
 from mqttsec.packets import NO_PROPERTIES, Properties, ReasonCode
 from mqttsec.packets.topics import check_topic_filter
@@ -47,13 +50,21 @@ EVERYTHING = ("#",)
 OWED_AT_MOST = 10_000
 """How many departures are remembered for publishers that are away."""
 
+HELD_AT_MOST = 64
+"""How many messages are held for one subscriber on its way in."""
+
 
 @dataclass
 class _Waiting:
-    """A subscriber whose publisher has not answered yet."""
+    """A subscriber on its way in.
+
+    Its publisher may count it among its readers from the answer on; what comes between that and the
+    CONNACK is held for it.
+    """
 
     ticket: Ticket
     answered: asyncio.Future[HandshakeError | None]
+    held: list[tuple[str, bytes, Properties]] = field(default_factory=list)
 
 
 class BrokerSide:
@@ -107,6 +118,7 @@ class BrokerSide:
         self._channels: dict[str, SchemeChannel] = {}
         self._publishing: dict[str, SchemeChannel] = {}
         self._waiting: dict[bytes, _Waiting] = {}
+        self._entering: dict[bytes, _Waiting] = {}
         self._owed: dict[tuple[str, str, str], None] = {}
 
     def attach(self, broker: MqttBroker) -> None:
@@ -135,7 +147,9 @@ class BrokerSide:
         session = conversation.session
         channel = session.channel if conversation.again else None
         if not isinstance(channel, SchemeChannel):
-            channel = SchemeChannel(self.machine, self.protected, self._journal, session.client_id)
+            channel = SchemeChannel(
+                self.machine, self.protected, self._journal, session.client_id, self._taken
+            )
         message = read(self.party, conversation.data, PublisherHello, SubscriberRequest)
         if isinstance(message, PublisherHello):
             success = await self._welcome(conversation, message, channel)
@@ -184,6 +198,7 @@ class BrokerSide:
                 confirm = read(self.party, await conversation.challenge(data), SubscriberConfirm)
             joined = self.machine.join(ticket, confirm)
         except BaseException:
+            self._entering.pop(ticket.correlation, None)
             self._deliver(self.machine.drop(ticket), ticket.client_id, ticket.publisher, ticket.topic)
             raise
         keys = [KeyName.K_BS.value, *([] if answer.wrapped is None else [KeyName.GK_B.value])]
@@ -229,7 +244,7 @@ class BrokerSide:
 
     def _publisher_entered(self, began_anew: bool, session: Session) -> None:
         name = session.client_id
-        self._listen(session)
+        self._subscribe(session, control.control_topic(session.client_id))
         owed = [key for key in self._owed if key[1] == name]
         for key in owed:
             del self._owed[key]
@@ -252,7 +267,10 @@ class BrokerSide:
                     self._send(client_id, Refusal(ReasonCode.ADMINISTRATIVE_ACTION), about)
 
     def _subscriber_entered(self, began_anew: bool, ticket: Ticket, joined: Joined, session: Session) -> None:
-        self._listen(session)
+        self._subscribe(session, control.control_topic(session.client_id))
+        # What a signed request asks for is a subscription; the SUBSCRIBE that follows chooses the QoS. So
+        # there is no gap in which a publisher counts S among its readers and B does not.
+        self._subscribe(session, own_filter(self.machine, ticket.topic, ticket.client_id))
         self.waits[ticket.client_id] = ticket.waits
         if began_anew:
             for publisher, topic in self.machine.streams(ticket.client_id):
@@ -260,8 +278,32 @@ class BrokerSide:
                     self._leave(ticket.client_id, publisher, topic)
         for update in joined.updates:
             self._send(ticket.client_id, update)
+        for held in self._entering.pop(ticket.correlation).held:
+            self._hand(session, ticket.publisher, *held)
         if joined.forwarded is not None:
             self._send(ticket.publisher, joined.forwarded, Properties(correlation_data=ticket.correlation))
+
+    def _taken(self, publisher: str, topic: str, payload: bytes, properties: Properties) -> None:
+        """A message is routed: for those on their way in it is held."""
+        for waiting in self._entering.values():
+            ticket = waiting.ticket
+            if (
+                ticket.publisher == publisher
+                and own_filter(self.machine, ticket.topic, ticket.client_id) == topic
+                and ticket.client_id not in self.machine.members(publisher, ticket.topic)
+                and len(waiting.held) < HELD_AT_MOST
+            ):
+                waiting.held.append((topic, payload, properties))
+
+    def _hand(
+        self, session: Session, publisher: str, topic: str, payload: bytes, properties: Properties
+    ) -> None:
+        """Deliver a message to one session alone."""
+        broker = self._broker
+        message = MqttMessage(
+            topic, payload, control.QOS, False, forwarded(properties), publisher, broker.now()
+        )
+        deliver(broker, session, message, Form(session.protocol, control.QOS, False))
 
     def _abandoned(self, channel: SchemeChannel, ticket: Ticket | None) -> None:
         """The client that all was made for did not come in."""
@@ -269,11 +311,11 @@ class BrokerSide:
             del self._channels[channel.client_id]
         self._part(channel)
         if ticket is not None:
+            self._entering.pop(ticket.correlation, None)
             self._leave(channel.client_id, ticket.publisher, ticket.topic)
 
-    def _listen(self, session: Session) -> None:
-        """Subscribe a party to its control topic."""
-        topic = control.control_topic(session.client_id)
+    def _subscribe(self, session: Session, topic: str) -> None:
+        """Subscribe a party to what its handshake was for."""
         if topic not in session.subscriptions:
             qos = min(control.QOS, self._broker.settings.maximum_qos)
             self._broker.router.subscribe(Subscription(topic, session, qos))
@@ -357,6 +399,8 @@ class BrokerSide:
             assert isinstance(message, (PublisherAnswer, Refusal))
             self.machine.answered(publisher, correlation, message)
             self._journal.checked(publisher, "step 13: the answer")
+            if waiting is not None:
+                self._entering[correlation] = waiting
         except HandshakeError as wrong:
             self._journal.rejected(publisher, wrong)
             error = wrong

@@ -92,8 +92,8 @@ class AuthConversation:
         )
         answer = self._answer
         try:
-            # Not `wait_for`: before Python 3.12 it forgets a cancellation that comes right after the answer, and
-            # the method would go on for a client that is gone.
+            # Not `wait_for`: before Python 3.12 it forgets a cancellation that comes right after the answer,
+            # and the method would go on for a client that is gone.
             await asyncio.wait((answer,), timeout=self._timeout if timeout is None else timeout)
         finally:
             self._answer = None

@@ -234,6 +234,27 @@ def test_the_subscribers_of_a_publisher_that_begins_anew_shake_hands_again(numbe
     in_hall(play, Setup(number))
 
 
+@pytest.mark.parametrize("confirm", (False, True))
+@pytest.mark.parametrize("number", SCHEMES)
+def test_nothing_is_lost_between_the_publishers_answer_and_the_connack(number: int, confirm: bool) -> None:
+    async def play(hall: Hall) -> None:
+        publisher = await hall.publisher()
+        waits = asyncio.create_task(hall.subscriber("s1", link=LinkSettings(delay=1.0)))
+        while not publisher.members(TOPIC):
+            await asyncio.sleep(0.01)
+        # The answer to "keep waiting" takes a second more, the CONNACK another.
+        for each in range(3):
+            assert hall.side.machine.members("alice", TOPIC) == ()
+            await publisher.publish(TOPIC, str(each))
+        receiver = await waits
+        await publisher.publish(TOPIC, "3")
+        assert [(await receiver.message()).message for _ in range(4)] == [b"0", b"1", b"2", b"3"]
+        await settle()
+        assert receiver._inbox.empty() and not hall.side._entering
+
+    in_hall(play, Setup(number, confirm=confirm))
+
+
 # Several publishers, topics, subscribers -------------------------------------------------------
 
 
