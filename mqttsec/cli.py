@@ -33,7 +33,10 @@ class Command:
 COMMANDS = (
     Command("labs", "open JupyterLab on the lab notebooks", "mqttsec.lab_server"),
     Command("demo", "sensor readings through the broker, and what a curious broker reads", "mqttsec.demo"),
-    Command("broker", "run the MQTT 5 broker for anybody's clients", "mqttsec.mqtt5.command"),
+    Command("broker", "run the MQTT 5 broker, with a scheme if you like", "mqttsec.e2e.commands.broker"),
+    Command("identities", "make keys and certificates for the schemes", "mqttsec.e2e.commands.identities"),
+    Command("pub", "publish under a scheme", "mqttsec.e2e.commands.pub"),
+    Command("sub", "subscribe under a scheme and print what comes, in plain", "mqttsec.e2e.commands.sub"),
     Command("bench fanout", "measure fan-out against mosquitto and amqtt", "mqttsec.measure.fanout"),
     Command("check", "run submitted notebooks again and list what their checks say", "mqttsec.check.command"),
 )

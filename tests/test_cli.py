@@ -52,7 +52,7 @@ def test_unknown_command_is_one_line_with_the_nearest_name() -> None:
     assert done.returncode == 2
     assert done.stderr == (
         "mqttsec: there is no command 'brokr'; did you mean 'broker'? "
-        "Otherwise the commands are: labs, demo, broker, bench fanout, check\n"
+        "Otherwise the commands are: labs, demo, broker, identities, pub, sub, bench fanout, check\n"
     )
 
 

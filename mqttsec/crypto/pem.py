@@ -38,7 +38,7 @@ def write_identity(identity: Identity, folder: Path, password: bytes | None = No
     With a `password` the key is encrypted (PKCS #8, RFC 5958).
     """
     certificate = x509.load_der_x509_certificate(identity.certificate)
-    return _write(folder, _file_name(identity.name), certificate, identity.private_key, password)
+    return _write(folder, file_name(identity.name), certificate, identity.private_key, password)
 
 
 def read_identity(certificate: Path, key: Path, password: bytes | None = None) -> Identity:
@@ -94,7 +94,8 @@ def read_authority(
     return CertificateAuthority.of(read_trust(certificate).certificate, _read_key(key, password), clock)
 
 
-def _file_name(name: str) -> str:
+def file_name(name: str) -> str:
+    """The first part of the names of a party's files."""
     # A Client Identifier may hold any character; a file name may not. "ca" is the CA's.
     return quote(name, safe="") if name != CA_FILE else "%63a"
 

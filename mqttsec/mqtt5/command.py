@@ -6,11 +6,13 @@ import argparse
 import asyncio
 import gc
 import signal
+from collections.abc import Iterable
 from typing import Any
 
 from mqttsec.errors import ConfigurationError
 from mqttsec.mqtt5.arguments import checked_filters
 from mqttsec.mqtt5.broker import Broker
+from mqttsec.mqtt5.hooks import Extension
 from mqttsec.mqtt5.settings import BrokerSettings
 
 
@@ -19,10 +21,14 @@ def main(arguments: list[str]) -> int:
 
     Raises `ConfigurationError` for options that cannot work, such as a port in use.
     """
-    options = _parser().parse_args(arguments)
+    return serve(parser().parse_args(arguments))
+
+
+def serve(options: argparse.Namespace, extensions: Iterable[Extension] = ()) -> int:
+    """Run the broker that `options`, as of `parser`, describe; as `main`."""
     loop = _event_loop(options.event_loop)
     try:
-        loop.run_until_complete(_serve(options))
+        loop.run_until_complete(_serve(options, extensions))
     finally:
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.close()
@@ -42,11 +48,12 @@ def _event_loop(name: str) -> asyncio.AbstractEventLoop:
     return asyncio.new_event_loop()
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """The options of the broker."""
+    options = argparse.ArgumentParser(
         prog="mqttsec broker", description="Run the MQTT 5.0 and 3.1.1 broker for anybody's clients."
     )
-    add = parser.add_argument
+    add = options.add_argument
     add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     add("--port", type=int, default=1883, help="TCP port; 0 takes a free one (default: %(default)s)")
     add("--websocket-port", type=int, help="also listen for WebSocket clients on this port")
@@ -68,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
         default="auto",
         help="auto takes uvloop where it is installed (default: %(default)s)",
     )
-    return parser
+    return options
 
 
 def configuration(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -120,9 +127,9 @@ def configuration(arguments: argparse.Namespace) -> dict[str, Any]:
     return config
 
 
-async def _serve(arguments: argparse.Namespace) -> None:
+async def _serve(arguments: argparse.Namespace, extensions: Iterable[Extension]) -> None:
     settings = BrokerSettings(require_client_certificate=bool(arguments.ca))
-    broker = Broker(settings, configuration(arguments))
+    broker = Broker(settings, configuration(arguments), extensions=extensions)
     await broker.start()
     # What start-up made lives as long as the broker; the collector need not look at it again and again.
     gc.collect()

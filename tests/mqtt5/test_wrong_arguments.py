@@ -13,7 +13,7 @@ import pytest
 from mqttsec.errors import ConfigurationError, MqttsecError, ProtocolError
 from mqttsec.mqtt5 import BrokerSettings, Client, InProcessBroker, LightClient
 from mqttsec.mqtt5.arguments import checked_filters, paho_filters, payload_bytes
-from mqttsec.mqtt5.command import _parser, configuration, main
+from mqttsec.mqtt5.command import configuration, main, parser
 
 WRONG_TOPICS = ["", "a/#", "+/a", "a\0b", "\ud800", "x" * 65_536, None, 5, b"a"]
 WRONG_FILTERS = ["", "a/#/b", "a+", "a\0b", "\ud800", "x" * 65_536, "$share/x", "$share//a", None, 5, []]
@@ -137,7 +137,7 @@ def test_the_command_takes_no_port_that_there_is_not(loop: str, port: str) -> No
 
 
 def options(*words: str) -> Namespace:
-    return _parser().parse_args(list(words))
+    return parser().parse_args(list(words))
 
 
 def test_options_that_would_do_nothing_are_refused(tmp_path: Path) -> None:
