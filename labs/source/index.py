@@ -10,6 +10,7 @@
 # | Lab | You will | Needs | Minutes | With solutions |
 # |:---|:---|:---|---:|:---|
 # | [01 MQTT and the curious broker](01_mqtt_and_the_curious_broker.ipynb) | publish a weather station, read every packet, see what a broker and a listener learn | Python, no MQTT | 75 | [for teachers](teacher/01_mqtt_and_the_curious_broker.ipynb) |
+# | [02 The handshake](02_handshake.ipynb) | step through the handshake, attack it as network, broker or insider, write its key derivation, stop a replay | 01 | 80 | [for teachers](teacher/02_handshake.ipynb) |
 # | [03 Four schemes](03_four_schemes.ipynb) | send a reading through four schemes, count what each costs, change bits until somebody notices | 01 | 60 | [for teachers](teacher/03_four_schemes.ipynb) |
 # | [05 Group keys](05_group_keys.ipynb) | follow a group key through joins and leaves, forge as a member, count what rekeying costs | 01, 03 | 55 | [for teachers](teacher/05_group_keys.ipynb) |
 #
@@ -19,7 +20,6 @@
 #
 # | Planned | The question | Where it stands |
 # |:---|:---|:---|
-# | The handshake | How do two who never meet agree on a key through a curious broker? Step by step, then with tampering | not yet |
 # | The overhead | What do the schemes cost in bytes, time and computing, measured live? | not yet |
 # | MQTT-A | How do brokers pass a message on so that none of them knows who talks to whom? | not yet |
 # | Anonymity | How much does an observer, alone or with others, still learn? Estimates against experiments | not yet |

@@ -17,7 +17,7 @@ from mqttsec.widgets.look import block, columns, standalone, text
 from mqttsec.widgets.shell import Panel
 from mqttsec.widgets.table import Table
 
-WINDOW = 7
+WINDOW = 5
 """Packets that the picture shows at once."""
 
 
@@ -75,15 +75,18 @@ class Console:
             self.run.inject(self.forged, by=by)
 
     def html(self) -> str:
-        """Ladder and last packet, and below them keys and guarantees."""
+        """Ladder, beside it (or below) keys and guarantees, then the last packet."""
         run = self.run
         said = "<br>".join(text(line) for line in repr(run.moment()).splitlines())
         caption = f'<p class="mqs-caption">{said}</p>'
-        tables = columns(run.guarantees().html(), run.knows().html() + "<br>" + run.reads().html())
+        tables = "<br>".join(
+            table.html() for table in (run.knows(), run.guarantees(), run.reads()) if len(table)
+        )
         if not run.position:
             return block(caption, tables, kind="mqs-console")
-        shown = columns(self.svg("handshake-console"), run.packet(run.position).html(), steady=True)
-        return block(caption, shown, tables, kind="mqs-console")
+        shown = columns(self.svg("handshake-console"), tables, steady=True)
+        packet = run.packet(run.position).html()
+        return block(caption, shown, "<br>", packet, kind="mqs-console")
 
     def svg(self, ident: str) -> str:
         """The ladder around the last packet, which is marked."""
@@ -172,6 +175,10 @@ class ConsoleWidget(Panel):
         fields = self.model.fields()
         if tuple(self.field.options) != fields:
             self.field.options = fields
+            if fields:
+                # The page shows no choice after new options unless the choice is made anew.
+                self.field.index = None
+                self.field.index = 0
         position, more = self.model.run.position, bool(fields)
         self.back.disabled = self.replay.disabled = position == 0
         self.tamper.disabled = not more

@@ -82,7 +82,7 @@ def test_steps_go_forth_and_back(lab: Handshake) -> None:
 def everything(lab: Handshake) -> str:
     said = [repr(lab.run()), lab.ladder(), repr(lab.knows()), repr(lab.reads()), repr(lab.guarantees())]
     said += [repr(lab.packet(number + 1)) for number in range(lab.position)]
-    said += [lab.console().html]
+    said += [re.sub("<svg.*?</svg>", "", lab.console().html, flags=re.S)]
     return "\n".join(said)
 
 
@@ -91,7 +91,7 @@ def test_the_text_is_the_same_in_every_run_and_holds_no_key(lab: Handshake) -> N
     first = everything(lab)
     with Handshake(seed=7, profile="hardened") as other:
         assert everything(other) == first
-    assert not re.search(r"[0-9a-f]{16}|([0-9a-f]{2} ){9}", re.sub("<svg.*?</svg>", "", first, flags=re.S))
+    assert not re.search(r"[0-9a-f]{16}|([0-9a-f]{2} ){9}", first)
 
 
 def test_keys_are_as_the_specification_says(lab: Handshake) -> None:
