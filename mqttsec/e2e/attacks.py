@@ -48,7 +48,7 @@ class Adversary(str, enum.Enum):
 
 
 def misbinding(setup: Setup) -> str:
-    """Unknown key share: mallory signs alice's ephemeral key, and B takes alice's channel for mallory's."""
+    """mallory signs alice's R_P; B takes alice's channel for hers."""
     company = Company(setup)
     hello = company.publisher.hello()
     mallory = company.party(Role.P, INSIDER)
@@ -77,7 +77,7 @@ def misbinding(setup: Setup) -> str:
 
 
 def mixed_runs(setup: Setup) -> str:
-    """Two runs of the same two parties in parallel: the answer to one goes to the other."""
+    """Of two parallel runs, one gets the answer to the other."""
     company = Company(setup)
     first, second = company.publisher, Publisher(company.publisher.party)
     kept_back = company.broker.welcome(PUBLISHER, across(first.hello()))
@@ -90,7 +90,7 @@ def mixed_runs(setup: Setup) -> str:
 
 
 def connect_as_answer(setup: Setup) -> str:
-    """P's CONNECT, seen on the network, is given to B as P's answer to a subscriber."""
+    """P's CONNECT is given to B as P's answer to a subscriber."""
     company = Company(setup)
     hello = company.publisher.hello()
     welcome = company.broker.welcome(PUBLISHER, across(hello))
@@ -106,7 +106,7 @@ def connect_as_answer(setup: Setup) -> str:
 
 
 def replayed_connect(setup: Setup) -> str:
-    """P's CONNECT is sent again, within the window, after P has gone."""
+    """P's CONNECT is sent again within the window, P has gone."""
     company = Company(setup)
     hello = company.publisher.hello()
     company.broker.enter(company.broker.welcome(PUBLISHER, across(hello)))
@@ -117,7 +117,7 @@ def replayed_connect(setup: Setup) -> str:
 
 
 def one_key(setup: Setup) -> str:
-    """The key that only checks tags gets out (a log filter, a gateway that sorts out damage), and reads."""
+    """A key that was given out to check tags alone, reads."""
     company = ready(setup, "bob")
     ((topic, payload),) = company.publisher.protect(TOPIC, MESSAGE)
     pair = company.subscribers["bob"].latest[KeyName.K_PS]
@@ -142,7 +142,7 @@ def topic_swap(setup: Setup) -> str:
 
 
 def replay(setup: Setup) -> str:
-    """B delivers a message twice, each time in a fresh layer of its own."""
+    """B delivers a message twice, in fresh layers of its own."""
     company = ready(setup, "bob")
     bob = company.subscribers["bob"]
     ((topic, payload),) = company.publisher.protect(TOPIC, MESSAGE)
@@ -186,7 +186,7 @@ def forged_message(
 
 
 def forgery(setup: Setup) -> str:
-    """A subscriber makes a message of its own, with the group keys that all subscribers have."""
+    """A subscriber makes a message of P's with the group keys."""
     company = ready(setup, "bob", INSIDER)
     sent = forged_message(setup, company.subscribers[INSIDER], FORGED)
     opened = company.subscribers["bob"].open(*sent)
@@ -194,7 +194,7 @@ def forgery(setup: Setup) -> str:
 
 
 def gone_member(setup: Setup) -> str:
-    """A subscriber leaves, listens to the network, and opens the next message with its old keys."""
+    """A subscriber leaves, and opens what it overhears next."""
     company = ready(setup, "bob", INSIDER)
     company.leave(INSIDER)
     overheard = company.route(MESSAGE)["bob"]
