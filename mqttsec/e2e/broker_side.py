@@ -9,10 +9,8 @@ and a service on the control topics. The broker's own modules know nothing of it
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
 
 from mqttsec.crypto import Identity, Operations, TrustAnchor
@@ -28,12 +26,12 @@ from mqttsec.e2e.messages import (
     PublisherConfirm,
     PublisherHello,
     Refusal,
-    StillWaiting,
     SubscriberConfirm,
     SubscriberRequest,
 )
 from mqttsec.e2e.setup import Party, Setup
 from mqttsec.e2e.terms import KeyName, Role
+from mqttsec.e2e.waiting import WaitingRoom
 from mqttsec.errors import ConfigurationError, HandshakeError, MalformedPacketError
 from mqttsec.mqtt5 import AuthConversation, AuthSuccess
 from mqttsec.mqtt5 import Broker as MqttBroker
@@ -49,22 +47,6 @@ EVERYTHING = ("#",)
 
 OWED_AT_MOST = 10_000
 """How many departures are remembered for publishers that are away."""
-
-HELD_AT_MOST = 64
-"""How many messages are held for one subscriber on its way in."""
-
-
-@dataclass
-class _Waiting:
-    """A subscriber on its way in.
-
-    Its publisher may count it among its readers from the answer on; what comes between that and the
-    CONNACK is held for it.
-    """
-
-    ticket: Ticket
-    answered: asyncio.Future[HandshakeError | None]
-    held: list[tuple[str, bytes, Properties]] = field(default_factory=list)
 
 
 class BrokerSide:
@@ -107,8 +89,6 @@ class BrokerSide:
         """The pure part, for a look."""
         self.method = self.party.setup.method
         """The Authentication Method."""
-        self.patience = patience
-        """Seconds between two rounds of waiting."""
         self.protected = control.Protected(_with_recipients(protects, self.party.setup))
         """Where only protected messages pass."""
         self.waits: dict[str, int] = {}
@@ -117,8 +97,7 @@ class BrokerSide:
         self._journal = Journal(lambda: None, identity.name)
         self._channels: dict[str, SchemeChannel] = {}
         self._publishing: dict[str, SchemeChannel] = {}
-        self._waiting: dict[bytes, _Waiting] = {}
-        self._entering: dict[bytes, _Waiting] = {}
+        self._room = WaitingRoom(self.machine, patience)
         self._owed: dict[tuple[str, str, str], None] = {}
 
     def attach(self, broker: MqttBroker) -> None:
@@ -148,7 +127,7 @@ class BrokerSide:
         channel = session.channel if conversation.again else None
         if not isinstance(channel, SchemeChannel):
             channel = SchemeChannel(
-                self.machine, self.protected, self._journal, session.client_id, self._taken
+                self.machine, self.protected, self._journal, session.client_id, self._room.taken
             )
         message = read(self.party, conversation.data, PublisherHello, SubscriberRequest)
         if isinstance(message, PublisherHello):
@@ -191,14 +170,14 @@ class BrokerSide:
         ticket = self.machine.request(channel.client_id, request)
         self._journal.checked(ticket.client_id, f"step 6: wants {ticket.topic} of {ticket.publisher}")
         try:
-            await self._wait_for_answer(conversation, ticket)
+            await self._room.answer(conversation, ticket, self._ask)
             answer = self.machine.accept(ticket)
             confirm, data = None, answer.encode()
             if self.party.setup.script.confirm:
                 confirm = read(self.party, await conversation.challenge(data), SubscriberConfirm)
             joined = self.machine.join(ticket, confirm)
         except BaseException:
-            self._entering.pop(ticket.correlation, None)
+            self._room.leave(ticket)
             self._deliver(self.machine.drop(ticket), ticket.client_id, ticket.publisher, ticket.topic)
             raise
         keys = [KeyName.K_BS.value, *([] if answer.wrapped is None else [KeyName.GK_B.value])]
@@ -210,35 +189,12 @@ class BrokerSide:
             abandoned=partial(self._abandoned, channel, ticket),
         )
 
-    async def _wait_for_answer(self, conversation: AuthConversation, ticket: Ticket) -> None:
-        """Steps 7 to 13, with as many rounds of waiting as it takes."""
-        waiting = _Waiting(ticket, asyncio.get_running_loop().create_future())
-        self._waiting[ticket.correlation] = waiting
-        try:
-            if ticket.publisher in self._publishing:
-                self._ask(ticket)
-            while True:
-                data = await conversation.challenge(self.machine.wait(ticket).encode())
-                self.machine.still(ticket, read(self.party, data, StillWaiting))
-                left = ticket.deadline - self.party.clock()
-                await asyncio.wait((waiting.answered,), timeout=max(0.0, min(self.patience, left)))
-                if waiting.answered.done():
-                    break
-        finally:
-            del self._waiting[ticket.correlation]
-        error = waiting.answered.result()
-        if error is not None:
-            raise error
-
     def _ask(self, ticket: Ticket) -> None:
-        """Step 7."""
-        self._send(
-            ticket.publisher,
-            self.machine.asked(ticket),
-            Properties(
-                response_topic=control.answer_topic(ticket.client_id), correlation_data=ticket.correlation
-            ),
-        )
+        """Step 7, if the publisher is there."""
+        if ticket.publisher in self._publishing:
+            topic = control.answer_topic(ticket.client_id)
+            about = Properties(response_topic=topic, correlation_data=ticket.correlation)
+            self._send(ticket.publisher, self.machine.asked(ticket), about)
 
     # Who is in ---------------------------------------------------------------------------------
 
@@ -278,22 +234,10 @@ class BrokerSide:
                     self._leave(ticket.client_id, publisher, topic)
         for update in joined.updates:
             self._send(ticket.client_id, update)
-        for held in self._entering.pop(ticket.correlation).held:
+        for held in self._room.leave(ticket):
             self._hand(session, ticket.publisher, *held)
         if joined.forwarded is not None:
             self._send(ticket.publisher, joined.forwarded, Properties(correlation_data=ticket.correlation))
-
-    def _taken(self, publisher: str, topic: str, payload: bytes, properties: Properties) -> None:
-        """A message is routed: for those on their way in it is held."""
-        for waiting in self._entering.values():
-            ticket = waiting.ticket
-            if (
-                ticket.publisher == publisher
-                and own_filter(self.machine, ticket.topic, ticket.client_id) == topic
-                and ticket.client_id not in self.machine.members(publisher, ticket.topic)
-                and len(waiting.held) < HELD_AT_MOST
-            ):
-                waiting.held.append((topic, payload, properties))
 
     def _hand(
         self, session: Session, publisher: str, topic: str, payload: bytes, properties: Properties
@@ -311,7 +255,7 @@ class BrokerSide:
             del self._channels[channel.client_id]
         self._part(channel)
         if ticket is not None:
-            self._entering.pop(ticket.correlation, None)
+            self._room.leave(ticket)
             self._leave(channel.client_id, ticket.publisher, ticket.topic)
 
     def _subscribe(self, session: Session, topic: str) -> None:
@@ -392,20 +336,16 @@ class BrokerSide:
 
     def _on_answer(self, publisher: str, payload: bytes, correlation: bytes) -> int:
         """Step 13."""
-        waiting = self._waiting.get(correlation)
         error = None
         try:
             message = read(self.party, payload, PublisherAnswer, Refusal)
             assert isinstance(message, (PublisherAnswer, Refusal))
             self.machine.answered(publisher, correlation, message)
             self._journal.checked(publisher, "step 13: the answer")
-            if waiting is not None:
-                self._entering[correlation] = waiting
         except HandshakeError as wrong:
             self._journal.rejected(publisher, wrong)
             error = wrong
-        if waiting is not None and waiting.ticket.publisher == publisher and not waiting.answered.done():
-            waiting.answered.set_result(error)
+        self._room.answered(publisher, correlation, error)
         return ReasonCode.SUCCESS if error is None else error.reason_code
 
 

@@ -36,7 +36,7 @@ from mqttsec.e2e.subscriber import Subscriber as SubscriberMachine
 from mqttsec.e2e.terms import Role
 from mqttsec.errors import ConnectionFailed, Refused, TimedOut
 from mqttsec.mqtt5 import Client
-from mqttsec.packets import Properties, ReasonCode, reason_name
+from mqttsec.packets import Properties, reason_name
 from mqttsec.trace.events import Trace
 
 TIMEOUT = 5.0
@@ -139,7 +139,7 @@ class Publisher(_PahoParty):
             return self.end.machine.members(topic)
 
     def publish(self, topic: str, message: bytes | str, qos: int = 1, timeout: float = TIMEOUT) -> int:
-        """Protect a message and publish it; returns how many packets went to somebody: 0 while nobody asked.
+        """Protect a message and publish it; returns how many packets it took: 0 while nobody has asked.
 
         Returns when the broker has acknowledged all. Raises `Refused` with its Reason Code, `TimedOut`, or
         `ConnectionFailed`.
@@ -150,15 +150,16 @@ class Publisher(_PahoParty):
                 self.client.publish(wire_topic, payload, qos)
                 for wire_topic, payload in self.end.protect(topic, data)
             ]
-        codes = [self._await(info, topic, timeout) for info in sent]
-        return sum(code != ReasonCode.NO_MATCHING_SUBSCRIBERS for code in codes)
+        for info in sent:
+            self._await(info, topic, timeout)
+        return len(sent)
 
     def expel(self, topic: str, subscriber: str) -> None:
         """Serve a subscriber no longer; under *hardened* it cannot read what is published from now on."""
         with self.end.lock:
             self._post(self.end.expel(topic, subscriber))
 
-    def _await(self, info: paho.MQTTMessageInfo, topic: str, timeout: float) -> int:
+    def _await(self, info: paho.MQTTMessageInfo, topic: str, timeout: float) -> None:
         try:
             info.wait_for_publish(timeout)
         except RuntimeError:
@@ -166,15 +167,14 @@ class Publisher(_PahoParty):
         if not info.is_published():
             raise TimedOut(f"{self.name}: the broker did not take a message on {topic!r} in {timeout:g} s")
         code = self._codes.pop(info.mid, 0)
-        if code >= 0x80:
+        if code:
             raise Refused(
                 f"{self.name}: the broker refused a message on {topic!r} with {reason_name(code)}", code
             )
-        return code
 
     def _on_publish(self, _: object, __: object, mid: int, reason: Any, ___: object) -> None:
         # paho holds its own lock here: no call of ours that could wait for another thread.
-        if reason.value:
+        if reason.is_failure:
             self._codes[mid] = reason.value
         else:
             # What an earlier message under this Packet Identifier got is nobody's any more.

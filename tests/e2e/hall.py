@@ -80,7 +80,7 @@ class Hall:
         side, broker = self.side, self.house.broker
         assert not broker.sessions and not broker.subscriptions
         assert not side.machine.tickets and not side.machine.publishers
-        assert not side._channels and not side._publishing and not side._waiting and not side._entering
+        assert not side._channels and not side._publishing and not len(side._room)
         assert not side.waits
         assert not side.machine._audiences._by_stream
 

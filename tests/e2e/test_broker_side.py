@@ -250,7 +250,7 @@ def test_nothing_is_lost_between_the_publishers_answer_and_the_connack(number: i
         await publisher.publish(TOPIC, "3")
         assert [(await receiver.message()).message for _ in range(4)] == [b"0", b"1", b"2", b"3"]
         await settle()
-        assert receiver._inbox.empty() and not hall.side._entering
+        assert receiver._inbox.empty() and not len(hall.side._room)
 
     in_hall(play, Setup(number, confirm=confirm))
 
@@ -670,7 +670,7 @@ def test_an_answer_that_is_none_ends_the_wait(payload: bytes) -> None:
         with pytest.raises(ConnectionFailed) as refused:
             await hall.subscriber("s1")
         assert refused.value.reason_code == NO
-        assert hall.side.machine.tickets == () and not hall.side._waiting
+        assert hall.side.machine.tickets == () and not len(hall.side._room)
         assert len(answers) == 1
 
     in_hall(play)
@@ -729,7 +729,7 @@ def test_an_unfinished_handshake_leaves_nothing(confirm: bool) -> None:
                     Auth(0x18, Properties(authentication_method=hall.setup.method, authentication_data=reply))
                 )
             await line.drop()
-        assert hall.side.machine.tickets == () and not hall.side._waiting
+        assert hall.side.machine.tickets == () and not len(hall.side._room)
         await deaf.close()
         await settle()
         hall.nothing_left()
@@ -799,7 +799,7 @@ def test_half_open_handshakes_are_bounded() -> None:
             )
             lines.append(line)
         await settle()
-        assert len(hall.side.machine.tickets) == 50 == len(hall.side._waiting)
+        assert len(hall.side.machine.tickets) == 50 == len(hall.side._room)
         for line in lines[:50]:
             await line.expect(Auth)
         for line in lines[50:]:

@@ -46,7 +46,7 @@ def main(arguments: list[str]) -> int:
     with publisher:
         _wait(publisher, options.topic, options.subscribers, options.timeout)
         for message in _messages(options.message, sys.stdin):
-            _publish(publisher, options.topic, message, options.qos, options.timeout)
+            publisher.publish(options.topic, message, options.qos)
     return 0
 
 
@@ -59,15 +59,6 @@ def _wait(publisher: Publisher, topic: str, subscribers: int, timeout: float) ->
                 f"{publisher.name}: {came} of {subscribers} asked for {topic!r} within {timeout:g} s: "
                 "start `mqttsec sub` with the same --scheme, or give a longer --timeout"
             )
-        time.sleep(_OFTEN)
-
-
-def _publish(publisher: Publisher, topic: str, message: str, qos: int, timeout: float) -> None:
-    """Publish one message; again while its subscribers are just about to be let in."""
-    deadline = time.monotonic() + timeout
-    while not publisher.publish(topic, message, qos):
-        if time.monotonic() >= deadline:
-            raise TimedOut(f"{publisher.name}: everybody who asked for {topic!r} has gone")
         time.sleep(_OFTEN)
 
 
