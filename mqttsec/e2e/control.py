@@ -63,6 +63,9 @@ def _named(topic: str, prefix: str) -> str | None:
         return None
 
 
+_REMEMBERED, _REMEMBERED_LENGTH = 4096, 256
+
+
 class Protected:
     """The part of the topic tree in which only protected messages pass."""
 
@@ -70,11 +73,20 @@ class Protected:
         self.filters = filters
         """Topic Filters."""
         self._levels = tuple(each.split("/") for each in filters)
+        self._known: dict[str, bool] = {}
 
     def covers(self, topic: str) -> bool:
         """True when every topic that `topic`, a Topic Name or Topic Filter, stands for is protected."""
-        levels = topic.split("/")
-        return any(_within(levels, wanted) for wanted in self._levels)
+        known = self._known.get(topic)
+        if known is None:
+            levels = topic.split("/")
+            known = any(_within(levels, wanted) for wanted in self._levels)
+            # Asked for every message; neither ever new topics nor long ones may fill the memory.
+            if len(topic) <= _REMEMBERED_LENGTH:
+                if len(self._known) >= _REMEMBERED:
+                    self._known.clear()
+                self._known[topic] = known
+        return known
 
 
 def _within(levels: list[str], outer: list[str]) -> bool:

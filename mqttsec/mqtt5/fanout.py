@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from mqttsec.mqtt5.broker import Broker
 
 
+_PROPERTIES, _CHANGED = object(), object()
+# Places in `Message.shared` that no channel knows: the properties, and what a channel made last.
+
+
 def publish(broker: Broker, message: Message, route: Route) -> bool:
     """Deliver `message` to everyone on `route`. False when nobody is subscribed."""
     plan = route.plan(message.qos, message.retain)
@@ -117,23 +121,35 @@ def through_channel(session: Session, message: Message) -> Message | None:
     channel = session.channel
     if channel is None:
         return message
+    shared = message.shared
+    properties = shared.get(_PROPERTIES)
+    if properties is None:
+        properties = shared[_PROPERTIES] = message.properties
     try:
-        payload, properties = channel.outbound(
-            message.topic, message.payload, message.properties, message.shared
-        )
+        payload, changed = channel.outbound(message.topic, message.payload, properties, shared)
     except MqttsecError:
         return None
     except Exception as error:
         # A fault in one client's channel must not keep the message from the others, nor let it out unchanged.
         report_fault("the channel", session.client_id, error)
         return None
-    return Message(
+    if changed is properties:
+        if payload is message.payload:
+            return message
+        # What a channel makes once for many is one message here as well.
+        latest: Message | None = shared.get(_CHANGED)
+        if latest is not None and latest.payload is payload:
+            return latest
+    made = Message(
         message.topic,
         payload,
         message.qos,
         message.retain,
-        forwarded(properties),
+        forwarded(changed),
         message.publisher,
         message.received_at,
         message.topic_bytes,
     )
+    if changed is properties:
+        shared[_CHANGED] = made
+    return made

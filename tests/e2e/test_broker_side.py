@@ -860,3 +860,11 @@ def test_what_is_protected(outer: str, covered: tuple[str, ...], not_covered: tu
 
 def test_the_name_of_the_method_is_that_of_a_public_one() -> None:
     assert any(fnmatch(setup.method, public) for public in PUBLIC_METHODS for setup in EVERY_SETUP)
+
+
+def test_what_is_remembered_of_topics_is_bounded() -> None:
+    protected = Protected(("a/#",))
+    for each in range(10_000):
+        assert protected.covers(f"a/{each}") and not protected.covers(f"b/{each}")
+    assert protected.covers("a/" + "x" * 60_000)
+    assert sum(map(len, protected._known)) < 4096 * 256
