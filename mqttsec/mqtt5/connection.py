@@ -79,6 +79,7 @@ class Connection(BrokerProtocolHandler, asyncio.Protocol):  # type: ignore[misc,
         """Bytes that leave in the next write."""
         self.protected = False
         """True under TLS: a listener on the network learns only sizes and times."""
+        self._has_socket = False
         self.direct = -1
         """The socket's file descriptor while nothing stands in the way of writing to it directly, else -1."""
         self.dirty = False
@@ -169,6 +170,9 @@ class Connection(BrokerProtocolHandler, asyncio.Protocol):  # type: ignore[misc,
         these, TLS, a link without a socket) makes it a `push`.
         """
         transport = self.transport
+        if not self._has_socket:
+            self.push(data)
+            return
         # A closing transport may have closed the socket: its number may be another client's by now.
         if self.direct < 0 or self.out or transport is None or transport.is_closing():
             self.direct = -1
@@ -186,12 +190,11 @@ class Connection(BrokerProtocolHandler, asyncio.Protocol):  # type: ignore[misc,
     def _may_write_directly(self) -> bool:
         """Look whether nothing stands in the way any more, and remember it in `direct`."""
         transport = self.transport
-        if transport is None or self.protected or self.out or self._paused or transport.is_closing():
+        if transport is None or self.out or self._paused or transport.is_closing():
             return False
-        sock = transport.get_extra_info("socket")
-        if sock is None or os.name != "posix" or transport.get_write_buffer_size():
+        if transport.get_write_buffer_size():
             return False
-        self.direct = sock.fileno()
+        self.direct = transport.get_extra_info("socket").fileno()
         return self.direct >= 0
 
     def push(self, data: bytes) -> None:
@@ -270,6 +273,8 @@ class Connection(BrokerProtocolHandler, asyncio.Protocol):  # type: ignore[misc,
         self.transport = cast(asyncio.Transport, transport)
         self.transport.set_write_buffer_limits(high=256 * 1024)
         self.protected = self.ssl_object() is not None
+        plain = transport.get_extra_info("socket") is not None and not self.protected
+        self._has_socket = plain and os.name == "posix"
         self._keep_alive.heard = self.broker.now()
         if not self.broker.opened(self):
             self.transport.abort()
@@ -291,8 +296,8 @@ class Connection(BrokerProtocolHandler, asyncio.Protocol):  # type: ignore[misc,
                 and not broker.observed
                 and not self._splitter.pending
             ):
-                # (A PUBLISH in front, the usual case of a publisher, is none.)
-                taken = 0 if data[0] & 0xF0 == 0x30 else acknowledging.take_short(self, self.session, data)
+                # (A PUBLISH in front, as most bytes of a publisher begin, is no acknowledgement.)
+                taken = 0 if data[:1] < b"\x40" else acknowledging.take_short(self, self.session, data)
                 if taken:
                     data = data[taken:]
                     if not data:
