@@ -27,7 +27,7 @@ help:
 labs: setup
 	$(VENV)/bin/mqttsec labs $(if $(PORT),--port $(PORT)) $(if $(filter no,$(BROWSER)),--no-browser)
 
-# One after the other, also under make -j: the tests measure time, and two cores are all there is.
+# One after the other, also under make -j: two cores are all there is, and browsers have time limits.
 test: setup peers
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory unit
@@ -51,8 +51,9 @@ lint: setup
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 
+# Two processes: no test of this part measures time, and most of it computes.
 unit: setup
-	$(PYTEST) -m "not interop and not browser" tests
+	$(PYTEST) -n 2 --dist worksteal -m "not interop and not browser" tests
 
 interop: setup
 	$(PYTEST) -m "interop and not browser" tests
