@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "mqttsec"
 
 FLOORS = (
     {"errors"},
-    {"net", "readings", "crypto"},
+    {"net", "plots", "readings", "crypto"},
     {"packets"},
     {"trace"},
     {"mqtt5", "anonymity"},

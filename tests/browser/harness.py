@@ -22,7 +22,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +132,15 @@ class NotebookPage:
         # Commands go to the current widget, which the file browser may be at first.
         self.page.evaluate(f"() => window.jupyterapp.shell.activateById({PANEL}.id)")
 
+    def reload(self) -> None:
+        """Save and load the page again, as a reader does; kernel and widgets live on."""
+        self.page.evaluate("async () => { await window.jupyterapp.commands.execute('docmanager:save'); }")
+        self.page.reload()
+        self.page.wait_for_function(
+            f"() => {PANEL}?.sessionContext.session?.kernel?.status === 'idle'", timeout=60 * SECONDS
+        )
+        self._wait_for_splash_to_go()
+
     def run_all(self, seconds: float = 90) -> None:
         """Run every cell, by command, from a cleared notebook; wait until all have run."""
         self.command("notebook:clear-all-cell-outputs")
@@ -240,6 +249,15 @@ class NotebookPage:
             [selector, what],
         )
         return tuple(int(float(part)) for part in value[value.index("(") + 1 : -1].split(","))
+
+    def wait_for_colour(
+        self, selector: str, what: str, right: Callable[[tuple[int, ...]], bool], seconds: float = 15
+    ) -> None:
+        """Wait until an element that is drawn anew has a colour that is right."""
+        deadline = time.monotonic() + seconds
+        while not right(self.colour(selector, what)):
+            assert time.monotonic() < deadline, f"{selector} is {self.colour(selector, what)}"
+            self.page.wait_for_timeout(20)
 
     def screenshot(self, name: str, selector: str | None = None) -> Path:
         """Keep a picture of the page, or of one element, in out/screenshots."""
