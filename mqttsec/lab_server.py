@@ -10,6 +10,7 @@ import argparse
 import importlib.util
 import os
 import secrets
+import shutil
 import socket
 import sys
 from dataclasses import dataclass, field
@@ -20,6 +21,10 @@ from mqttsec.errors import ConfigurationError
 HOST = "127.0.0.1"
 FIRST_PORT = 8888
 PORTS_TO_TRY = 100
+BROUGHT_ALONG = Path(__file__).parent / "_labs"
+"""The notebooks inside an installed wheel; nobody works in there, they are copied out."""
+WORKING_FOLDER = "mqttsec-labs"
+"""Where those copies go, below the current folder."""
 CONFIG_FOLDER = Path(__file__).parent / "jupyter"
 """Holds `labconfig/page_config.json`, which turns JupyterLab's news and update questions off."""
 
@@ -109,7 +114,10 @@ def choose_port(wanted: int | None) -> int:
 def labs_folder(named: str | None = None) -> Path:
     """The folder with the notebooks: the named one, or `labs/` of this checkout or of the current folder.
 
-    Raises `ConfigurationError` if there is none.
+    Without any of them (an installed wheel) the notebooks that came along are copied to `mqttsec-labs/`
+    in the current folder; what is there already is the reader's work and stays.
+
+    Raises `ConfigurationError` if there is none, or if they cannot be copied.
     """
     if named is not None:
         candidates = [Path(named)]
@@ -118,10 +126,28 @@ def labs_folder(named: str | None = None) -> Path:
     for candidate in candidates:
         if any(candidate.glob("*.ipynb")):
             return candidate.resolve()
+    if named is None and BROUGHT_ALONG.is_dir():
+        return _copied_out(Path.cwd() / WORKING_FOLDER)
     raise ConfigurationError(
         f"no notebooks in {candidates[0]}: run this in a checkout of mqttsec, "
         "or name the folder with --folder"
     )
+
+
+def _copied_out(folder: Path) -> Path:
+    """The folder with every notebook that came along in it, none overwritten."""
+    try:
+        for notebook in sorted(BROUGHT_ALONG.rglob("*.ipynb")):
+            copy = folder / notebook.relative_to(BROUGHT_ALONG)
+            if not copy.exists():
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(notebook, copy)
+    except OSError as error:
+        raise ConfigurationError(
+            f"the notebooks cannot be copied to {folder} ({error.strerror}): "
+            "change to a folder of yours, or name one that has them with --folder"
+        ) from error
+    return folder.resolve()
 
 
 def first_notebook(folder: Path) -> str:
@@ -136,7 +162,8 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="mqttsec labs", description="Open JupyterLab on the labs.")
     parser.add_argument("--port", type=int, help="the port to answer on (otherwise: a free one from 8888)")
     parser.add_argument("--no-browser", action="store_true", help="print the address, open no browser")
-    parser.add_argument("--folder", help="a folder with notebooks (otherwise: labs/ of this checkout)")
+    parser.add_argument("--folder", help="a folder with notebooks (otherwise: labs/ of this checkout, "
+                        f"or {WORKING_FOLDER}/ here, filled from the package)")
     parser.add_argument("--open", metavar="NOTEBOOK", help="open this one (otherwise: the first lab)")
     parser.add_argument("options", nargs="*", help="after --: options for JupyterLab itself")
     given = parser.parse_args(arguments)

@@ -71,6 +71,35 @@ def test_a_folder_without_notebooks_says_what_to_do(tmp_path: Path) -> None:
         lab_server.labs_folder(str(tmp_path))
 
 
+@pytest.fixture
+def installed(folder: Path, tmp_path_factory: pytest.TempPathFactory,
+              monkeypatch: pytest.MonkeyPatch) -> Path:
+    """As if a wheel were installed, and the current folder, which is returned, were empty."""
+    here = tmp_path_factory.mktemp("here")
+    monkeypatch.chdir(here)
+    monkeypatch.setattr(lab_server, "__file__", str(here / "site" / "mqttsec" / "lab_server.py"))
+    monkeypatch.setattr(lab_server, "BROUGHT_ALONG", folder)
+    return here
+
+
+def test_a_wheel_copies_its_notebooks_and_keeps_the_readers_work(installed: Path) -> None:
+    found = lab_server.labs_folder()
+    assert found == (installed / "mqttsec-labs").resolve()
+    copied = sorted(path.name for path in found.iterdir())
+    assert copied == ["01_first.ipynb", "02_second.ipynb", "index.ipynb"]
+    (found / "01_first.ipynb").write_text("mine")
+    (found / "02_second.ipynb").unlink()
+    lab_server.labs_folder()
+    assert (found / "01_first.ipynb").read_text() == "mine"
+    assert (found / "02_second.ipynb").exists()
+
+
+def test_a_folder_that_cannot_be_written_says_what_to_do(installed: Path) -> None:
+    (installed / "mqttsec-labs").write_text("a file in the way")
+    with pytest.raises(ConfigurationError, match="cannot be copied.*--folder"):
+        lab_server.labs_folder()
+
+
 def test_an_unknown_notebook_is_named(folder: Path) -> None:
     with pytest.raises(ConfigurationError, match="there is no 09_none.ipynb"):
         lab_server.main(["--folder", str(folder), "--open", "09_none.ipynb"])

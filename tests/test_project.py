@@ -213,4 +213,7 @@ def test_the_wheel_has_the_types_and_the_settings_of_jupyterlab(tmp_path: Path) 
 
     names = set(zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist())
     assert {"mqttsec/py.typed", "mqttsec/jupyter/labconfig/page_config.json"} <= names
+    brought = {name.removeprefix("mqttsec/_labs/") for name in names if name.startswith("mqttsec/_labs/")}
+    notebooks = [*(ROOT / "labs").glob("*.ipynb"), *(ROOT / "labs" / "teacher").glob("*.ipynb")]
+    assert brought == {str(path.relative_to(ROOT / "labs")) for path in notebooks} | {"LICENSE"}
     assert not any(name.startswith(("tests/", "tools/", "labs/")) for name in names)
