@@ -8,7 +8,7 @@
 | `setup`, `handshake` | what parties agree on; the machine that runs the steps | 1.3, 1.4 |
 | `publisher`, `broker`, `audience`, `subscriber` | the three parties, without sockets | 1.3 - 1.7 |
 | `channel`, `groups` | layers, sequence numbers, group keys on their way | 1.5, 1.7 |
-| `company`, `exchange` | all three parties in memory: by calls, or packet by packet | 1.3 - 1.5 |
+| `company`, `exchange` | all parties in memory: by calls, or packet by packet | 1.3 - 1.5 |
 | `attacks` | every weakness as a program, against both profiles | 1.7 |
 | `knowledge`, `guarantees` | who holds and reads what, and what a run has reached | 1.1, 1.7 |
 | `predictions` | what the steps say must happen to a message that was tampered with | 1.7 |

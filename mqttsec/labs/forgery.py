@@ -8,22 +8,22 @@ from dataclasses import dataclass, replace
 from mqttsec.crypto import Identity, SealKey, Tally
 from mqttsec.e2e import LayerRefused, Protection, Setup, decode
 from mqttsec.e2e.channel import Place, associated, signed
+from mqttsec.e2e.company import Company, Sent
 from mqttsec.e2e.messages import Layer
 from mqttsec.e2e.schemes import Cell
 from mqttsec.errors import TamperError
 from mqttsec.labs.key_search import NO_KEYS, Keys, keys_in_memory
-from mqttsec.labs.memory_world import MemoryWorld, Sent
 
 INSIDER, VICTIM = "phone", "dashboard"
 FORGERS = ("an outsider", "the broker", "a member (phone)")
 """Who forges; the member is `INSIDER`."""
 
 
-def keys_of_forger(world: MemoryWorld, who: str) -> Keys:
+def keys_of_forger(company: Company, who: str) -> Keys:
     """The keys in the memory of one of `FORGERS`."""
     if who == FORGERS[0]:
         return NO_KEYS
-    return keys_in_memory(world.broker if who == FORGERS[1] else world.subscribers[INSIDER])
+    return keys_in_memory(company.broker if who == FORGERS[1] else company.subscribers[INSIDER])
 
 
 def only(keys: Keys, names: frozenset[str]) -> Keys:
@@ -34,13 +34,13 @@ def only(keys: Keys, names: frozenset[str]) -> Keys:
     )
 
 
-def forge(world: MemoryWorld, keys: Keys, message: bytes, signer: Identity | None = None) -> Sent | None:
+def forge(company: Company, keys: Keys, message: bytes, signer: Identity | None = None) -> Sent | None:
     """A message "from the station, through the broker", made like the last genuine one; None if no key fits.
 
     The forger looks at a genuine message, finds among `keys` the one that fits each of its layers, and
     puts the same layers round `message`, with the next numbers. `signer` signs where messages are signed.
     """
-    setup, genuine = world.setup, world.route(b"a genuine one")
+    setup, genuine = company.setup, company.route(b"a genuine one")
     topic, payload = genuine[VICTIM]
     found: list[tuple[Layer, Cell, SealKey]] = []
     for cell in (setup.row.broker_subscriber, setup.row.end_to_end(setup.mode)):
@@ -101,26 +101,26 @@ class Forgery:
         return self.outcome == "believed"
 
 
-def attempt(world: MemoryWorld, who: str, names: frozenset[str] | None = None) -> Forgery:
+def attempt(company: Company, who: str, names: frozenset[str] | None = None) -> Forgery:
     """Let one of `FORGERS` forge a message for `VICTIM`, with the keys of these `names` only, if given."""
-    keys = keys_of_forger(world, who)
+    keys = keys_of_forger(company, who)
     if names is not None:
         keys = only(keys, names)
     message = b'{"value": 99.9}'
-    signer = world.subscribers[INSIDER].party.identity
-    sent = forge(world, keys, message, signer)
+    signer = company.subscribers[INSIDER].party.identity
+    sent = forge(company, keys, message, signer)
     if sent is None:
         return Forgery(who, keys.names(), "no key fits")
     try:
-        opened = world.subscribers[VICTIM].open(*sent)
+        opened = company.subscribers[VICTIM].open(*sent)
     except LayerRefused as refused:
         return Forgery(who, keys.names(), f"refused: {refused.check.value}")
     assert opened.message == message
     return Forgery(who, keys.names(), "believed")
 
 
-def spent(world: MemoryWorld, what: Callable[[], object]) -> dict[str, Tally]:
+def spent(company: Company, what: Callable[[], object]) -> dict[str, Tally]:
     """What each party computes while `what` happens."""
-    before = world.tallies()
+    before = company.tallies()
     what()
-    return {name: tally - before[name] for name, tally in world.tallies().items() if name in before}
+    return {name: tally - before[name] for name, tally in company.tallies().items() if name in before}

@@ -8,12 +8,13 @@ from typing import ClassVar
 from mqttsec.check import ExerciseBook
 from mqttsec.crypto import SUITES
 from mqttsec.e2e import SCHEMES, Mode, Role
+from mqttsec.e2e.company import Company
 from mqttsec.errors import ConfigurationError
 from mqttsec.labs.four_exercises import BOOK, JOBS, Riddle, riddles, task_size
 from mqttsec.labs.lab import Lab
-from mqttsec.labs.memory_world import BROKER, MemoryWorld, receivers
 from mqttsec.labs.passage import LISTENER, OTHER, WHAT, WHERE, Passage, flip, send, setup_of
 from mqttsec.labs.passage_view import FlipView, PassageView, reading
+from mqttsec.labs.station import BROKER, company_of, receivers
 from mqttsec.readings import weather
 from mqttsec.widgets import Choice, Control, Explorer, ExplorerWidget, Table
 
@@ -40,7 +41,7 @@ class FourSchemes(Lab):
         """What the station measured."""
         self.message = self.reading.messages()[0][1]
         """The Application Message: the day's temperature, as JSON."""
-        self._worlds: dict[tuple[int, int, str, str, str], MemoryWorld] = {}
+        self._companies: dict[tuple[int, int, str, str, str], Company] = {}
 
     def __repr__(self) -> str:
         return (
@@ -48,15 +49,17 @@ class FourSchemes(Lab):
             f"on {self.reading.date}\nSchemes 1 to 4 are ready; nothing was sent yet."
         )
 
-    def _world(self, scheme: int, n: int, suite: str, mode: str, profile: str) -> MemoryWorld:
+    def _company(self, scheme: int, n: int, suite: str, mode: str, profile: str) -> Company:
         if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= MOST:
             raise ConfigurationError(f"n={n!r}: give 1 to {MOST} subscribers")
         key = (scheme, n, suite, mode, profile)
         with self.lock:
-            world = self._worlds.get(key)
-            if world is None:
-                world = self._worlds[key] = MemoryWorld(setup_of(scheme, suite, mode, profile), receivers(n))
-            return world
+            company = self._companies.get(key)
+            if company is None:
+                company = self._companies[key] = company_of(
+                    setup_of(scheme, suite, mode, profile), receivers(n)
+                )
+            return company
 
     # -- one message ------------------------------------------------------------------------------
 
@@ -73,7 +76,7 @@ class FourSchemes(Lab):
         Raises `ConfigurationError` for a scheme, number, suite, mode or profile that there is not.
         """
         with self.lock:
-            return send(self._world(scheme, n, suite, mode, profile), self.message)
+            return send(self._company(scheme, n, suite, mode, profile), self.message)
 
     def send(
         self,
@@ -164,8 +167,8 @@ class FourSchemes(Lab):
         `tag`, `number` (of the sequence) or `replay`. Raises `ConfigurationError` for anything else.
         """
         with self.lock:
-            world = self._world(scheme, 2, "paper", PER_RECIPIENT, profile)
-            return FlipView(flip(world, send(world, self.message), where, what))
+            company = self._company(scheme, 2, "paper", PER_RECIPIENT, profile)
+            return FlipView(flip(company, send(company, self.message), where, what))
 
     def explore_flips(self) -> ExplorerWidget:
         """The same with lists."""

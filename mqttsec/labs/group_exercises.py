@@ -13,7 +13,7 @@ from mqttsec.errors import MqttsecError
 from mqttsec.labs.forgery import FORGERS, INSIDER, attempt, keys_of_forger
 from mqttsec.labs.group_story import Event, Moment, tell
 from mqttsec.labs.key_search import Keys, keys_in_memory, try_open
-from mqttsec.labs.memory_world import RECEIVERS, MemoryWorld, receivers
+from mqttsec.labs.station import RECEIVERS, company_of, receivers
 
 if TYPE_CHECKING:
     from mqttsec.labs.group_keys import GroupKeys
@@ -123,11 +123,11 @@ class Ratchet:
     """
 
     def __init__(self, message: bytes) -> None:
-        self._world = MemoryWorld(Setup(3), receivers(_WANTS))
+        self._company = company_of(Setup(3), receivers(_WANTS))
         self._message = message
-        self._sent = self._world.route(message)[RECEIVERS[0]]
+        self._sent = self._company.route(message)[RECEIVERS[0]]
         self._ring = next(
-            ring for ring in keys_in_memory(self._world.subscribers[RECEIVERS[0]]).rings
+            ring for ring in keys_in_memory(self._company.subscribers[RECEIVERS[0]]).rings
             if ring.scheme.name == KeyName.GK_P.value
         )  # fmt: skip
         self.now, self.wanted = _HAS, _WANTS
@@ -147,9 +147,9 @@ class Ratchet:
         """Whether the message opens with the keys that `secret` makes in step `wanted`."""
         key = Key(KeyName.GK_P.value, Purpose.GROUP_SECRET, secret)
         made: SealKey = self._ring.scheme.key(Epoch(0, self.wanted), key).keys
-        held = keys_in_memory(self._world.subscribers[RECEIVERS[0]])
+        held = keys_in_memory(self._company.subscribers[RECEIVERS[0]])
         outer = tuple(ring for ring in held.rings if ring.scheme.name == KeyName.GK_B.value)
-        return try_open(self._world.setup, Keys((made,), outer), *self._sent).message == self._message
+        return try_open(self._company.setup, Keys((made,), outer), *self._sent).message == self._message
 
     def __repr__(self) -> str:
         return f"the member holds the secret of step {self.now}; the message is of step {self.wanted}"
@@ -195,15 +195,15 @@ def exercise_4(lab: GroupKeys, answer: object) -> str:
     assert isinstance(answer, (set, frozenset))
     names = {key.value for key in KeyName}
     require(answer <= names, f"the keys are {', '.join(sorted(names))}")
-    world = MemoryWorld(Setup(3), receivers(3))
-    held = set(keys_of_forger(world, FORGERS[2]).names())
+    company = company_of(Setup(3), receivers(3))
+    held = set(keys_of_forger(company, FORGERS[2]).names())
     for name in sorted(answer - held):
         require(False, f"{INSIDER} does not have {name}: it has {', '.join(sorted(held))}")
-    tried = attempt(world, FORGERS[2], frozenset(answer))
+    tried = attempt(company, FORGERS[2], frozenset(answer))
     require(tried.believed, f"with {', '.join(sorted(answer)) or 'no key'}: {tried.outcome}; the dashboard "
                             "takes off two layers, and each wants a key")  # fmt: skip
     for name in sorted(answer):
-        if attempt(world, FORGERS[2], frozenset(answer - {name})).believed:
+        if attempt(company, FORGERS[2], frozenset(answer - {name})).believed:
             require(False, f"believed, but it would be without {name} too")
     return f"with {' and '.join(sorted(answer))} the forgery was believed, with one less it was not"
 

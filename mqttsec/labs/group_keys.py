@@ -10,12 +10,13 @@ from typing import ClassVar
 from mqttsec.check import ExerciseBook
 from mqttsec.crypto import Operation, Profile
 from mqttsec.e2e import Setup
+from mqttsec.e2e.company import Company
 from mqttsec.errors import ConfigurationError
 from mqttsec.labs.forgery import FORGERS, Forgery, attempt, spent
 from mqttsec.labs.group_exercises import BOOK, Ratchet, exercise_events, exercise_size
 from mqttsec.labs.group_story import EVENTS, Story, StoryView, tell
 from mqttsec.labs.lab import Lab
-from mqttsec.labs.memory_world import BROKER, STATION, MemoryWorld, receivers
+from mqttsec.labs.station import BROKER, STATION, TOPIC, company_of, receivers
 from mqttsec.readings import weather
 from mqttsec.widgets import Choice, Control, Explorer, ExplorerWidget, Table
 from mqttsec.widgets.table import Cell
@@ -88,7 +89,7 @@ class GroupKeys(Lab):
         """
         if who not in FORGERS:
             raise ConfigurationError(f"{who!r} does not forge; there are {', '.join(FORGERS)}")
-        return attempt(MemoryWorld(setup_of(3, profile, sign), receivers(3)), who)
+        return attempt(company_of(setup_of(3, profile, sign), receivers(3)), who)
 
     def forgeries(self) -> Table:
         """Who gets a forged message believed: the paper's scheme, hardened, and with signed messages."""
@@ -108,29 +109,29 @@ class GroupKeys(Lab):
         members = receivers(3)
         counted = []
         for sign in (False, True):
-            world = MemoryWorld(setup_of(scheme, HARDENED, sign), members)
-            counted.append(spent(world, lambda world=world: self._through(world)))  # type: ignore[misc]
+            company = company_of(setup_of(scheme, HARDENED, sign), members)
+            counted.append(spent(company, lambda company=company: self._through(company)))  # type: ignore[misc]
         names = {"station": STATION, "broker": BROKER, "each member": members[0]}
         rows = tuple((title, *(str(tally[name]) for tally in counted)) for title, name in names.items())
         return Table(("one message", "not signed", "signed"), rows, f"Scheme {scheme}, hardened")
 
-    def _through(self, world: MemoryWorld) -> None:
-        for name, sent in world.route(self.message).items():
-            world.subscribers[name].open(*sent)
+    def _through(self, company: Company) -> None:
+        for name, sent in company.route(self.message).items():
+            company.subscribers[name].open(*sent)
 
     def signature_times(self) -> Table:
         """Median microseconds of one message at the station and at a member, unsigned and signed."""
         rows: list[tuple[Cell, ...]] = []
         for title, sign in (("not signed", False), ("signed", True)):
-            world = MemoryWorld(setup_of(3, HARDENED, sign), receivers(1))
+            company = company_of(setup_of(3, HARDENED, sign), receivers(1))
             sealing, opening = [], []
             for _ in range(_TIMES):
                 began = time.perf_counter()
-                sent = world.protect(self.message)[0]
+                sent = company.publisher.protect(TOPIC, self.message)[0]
                 sealing.append(time.perf_counter() - began)
-                delivered = world.forward(sent)[receivers(1)[0]]
+                delivered = company.forward(sent)[receivers(1)[0]]
                 began = time.perf_counter()
-                world.subscribers[receivers(1)[0]].open(*delivered)
+                company.subscribers[receivers(1)[0]].open(*delivered)
                 opening.append(time.perf_counter() - began)
             rows.append((title, *(round(1e6 * statistics.median(times)) for times in (sealing, opening))))
         return Table(("message", "station us", "member us"), tuple(rows), f"median of {_TIMES}, Ed25519")
@@ -148,25 +149,25 @@ class GroupKeys(Lab):
         members = receivers(n + 1)
         costs: dict[str, tuple[int, int, int, int]] = {}
 
-        def count(kind: str, world: MemoryWorld) -> None:
+        def count(kind: str, company: Company) -> None:
             sent = 0
 
             def change() -> None:
                 nonlocal sent
                 if kind == "join":
-                    world.join(members[n])
+                    company.join(members[n])
                     return
-                for name, updates in world.leave(members[n - 1]).items():
+                for name, updates in company.part(members[n - 1]).items():
                     sent += len(updates)
                     for update in updates:
-                        world.subscribers[name].update(update)
+                        company.subscribers[name].update(update)
 
-            tallies = spent(world, change)
+            tallies = spent(company, change)
             wraps = [tallies[name][Operation.WRAP] for name in (STATION, BROKER)]
             costs[kind] = (wraps[0], wraps[1], sent, tallies[members[0]][Operation.UNWRAP])
 
         for kind in ("join", "leave"):
-            count(kind, MemoryWorld(setup_of(3, profile), members[:n]))
+            count(kind, company_of(setup_of(3, profile), members[:n]))
         return costs
 
     def rekey_costs(self, profile: str = HARDENED) -> Table:

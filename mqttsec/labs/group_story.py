@@ -12,10 +12,11 @@ from html import escape
 
 from mqttsec.crypto import Epoch, Operation
 from mqttsec.e2e import Setup
+from mqttsec.e2e.company import Sent
 from mqttsec.e2e.messages import GroupUpdate
 from mqttsec.errors import ConfigurationError
 from mqttsec.labs.key_search import keys_in_memory, try_open
-from mqttsec.labs.memory_world import BROKER, STATION, TOPIC, MemoryWorld, Sent
+from mqttsec.labs.station import BROKER, STATION, TOPIC, company_of
 from mqttsec.widgets.table import Table
 
 Event = tuple[str, str]
@@ -83,10 +84,10 @@ class Story:
 
 
 class _Teller:
-    """Runs a story in a world of its own."""
+    """Runs a story in a company of its own."""
 
     def __init__(self, setup: Setup, message: bytes) -> None:
-        self.world = MemoryWorld(setup)
+        self.company = company_of(setup)
         self._message = message
         self._state: dict[str, str] = {}
         self._waiting: dict[str, list[GroupUpdate]] = {}
@@ -95,17 +96,17 @@ class _Teller:
 
     def tell(self, event: Event) -> Moment:
         kind, name = event
-        before = self.world.tallies()
+        before = self.company.tallies()
         {"join": self._join, "leave": self._leave, "away": self._away, "back": self._back}.get(
             kind, self._say
         )(name)
-        after = self.world.tallies()
+        after = self.company.tallies()
         wraps = [(after[party] - before[party])[Operation.WRAP] for party in (STATION, BROKER)]
         reads = {each: tuple(self._can_read(each, sent) for sent in self._recorded) for each in self._state}
         return Moment(event, self._epoch(), (wraps[0], wraps[1]), dict(self._state), reads)
 
     def _epoch(self) -> str:
-        number = self.world.publisher.epoch(TOPIC)
+        number = self.company.publisher.epoch(TOPIC)
         return "-" if number is None else str(Epoch.of(number))
 
     def _require(self, name: str, *states: str) -> None:
@@ -116,14 +117,14 @@ class _Teller:
 
     def _join(self, name: str) -> None:
         self._require(name, "left")
-        self.world.join(name)
+        self.company.join(name)
         self._state[name] = "member"
 
     def _leave(self, name: str) -> None:
         self._require(name, "member", "offline")
         self._state[name] = "left"
         self._waiting.pop(name, None)
-        for other, updates in self.world.leave(name).items():
+        for other, updates in self.company.part(name).items():
             if self._state[other] == "offline":
                 self._waiting.setdefault(other, []).extend(updates)
             else:
@@ -140,10 +141,10 @@ class _Teller:
 
     def _take(self, name: str, updates: Sequence[GroupUpdate]) -> None:
         for update in updates:
-            self.world.subscribers[name].update(update)
+            self.company.subscribers[name].update(update)
 
     def _say(self, _: str) -> None:
-        sent = self.world.route(self._message)
+        sent = self.company.route(self._message)
         if not sent:
             raise ConfigurationError("there is nobody to send a message to: let somebody join first")
         # One for all: whoever it was sent to, these are the bytes on the network.
@@ -151,8 +152,8 @@ class _Teller:
         self.epochs.append(self._epoch())
 
     def _can_read(self, name: str, sent: Sent) -> bool:
-        keys = keys_in_memory(self.world.subscribers[name])
-        return try_open(self.world.setup, keys, *sent).message == self._message
+        keys = keys_in_memory(self.company.subscribers[name])
+        return try_open(self.company.setup, keys, *sent).message == self._message
 
 
 def tell(setup: Setup, message: bytes, events: Sequence[Event] = EVENTS) -> Story:

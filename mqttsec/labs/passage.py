@@ -12,12 +12,13 @@ from dataclasses import dataclass, replace
 from mqttsec.crypto import Epoch, Operation, Profile, Tally
 from mqttsec.e2e import LayerCheck, LayerRefused, Mode, Protection, Role, Setup, Wire, decode
 from mqttsec.e2e.channel import Place
+from mqttsec.e2e.company import Company, Sent
 from mqttsec.e2e.messages import Layer
 from mqttsec.e2e.predictions import predict_layer
 from mqttsec.e2e.schemes import Cell, layers, operations
 from mqttsec.errors import ConfigurationError
 from mqttsec.labs.key_search import NO_KEYS, Keys, Opening, keys_in_memory, try_open
-from mqttsec.labs.memory_world import BROKER, STATION, MemoryWorld, Sent
+from mqttsec.labs.station import BROKER, STATION, TOPIC
 
 CHANNEL = {Place.TO_BROKER: "P-B", Place.FROM_BROKER: "B-S", Place.END_TO_END: "P-S"}
 """The channel that a layer protects, as the table of the schemes has it."""
@@ -106,19 +107,19 @@ class Passage:
         raise ConfigurationError(f"nobody here is called {name!r}; ask for {names}")
 
 
-def send(world: MemoryWorld, message: bytes) -> Passage:
-    """Publish one message in `world` and follow it. Raises `AssertionError` where receivers disagree."""
-    names, setup = world.members, world.setup
-    before = world.tallies()
-    sent = world.protect(message)
-    delivered = {name: each for one in sent for name, each in world.forward(one).items()}
-    opened = tuple(world.subscribers[name].open(*delivered[name]).message for name in names)
-    spent = {name: tally - before[name] for name, tally in world.tallies().items()}
+def send(company: Company, message: bytes) -> Passage:
+    """Publish one message in `company` and follow it. Raises `AssertionError` where receivers disagree."""
+    names, setup = company.members, company.setup
+    before = company.tallies()
+    sent = company.publisher.protect(TOPIC, message)
+    delivered = {name: each for one in sent for name, each in company.forward(one).items()}
+    opened = tuple(company.subscribers[name].open(*delivered[name]).message for name in names)
+    spent = {name: tally - before[name] for name, tally in company.tallies().items()}
     each = {spent[name] for name in names}
     assert len(each) == 1, "every subscriber does the same"
     counted = {Role.P: spent[STATION], Role.B: spent[BROKER], Role.S: each.pop()}
     legs = (_leg(setup, Wire.P_B, sent), _leg(setup, Wire.B_S, [delivered[name] for name in names]))
-    observers = _observers(world, names, sent[0], delivered[names[0]])
+    observers = _observers(company, names, sent[0], delivered[names[0]])
     return Passage(setup, message, names, opened, counted, legs, observers)
 
 
@@ -128,16 +129,16 @@ def _leg(setup: Setup, wire: Wire, sent: list[Sent]) -> Leg:
     return Leg(wire, cells, len(sent), len(set(payloads)), len(payloads[0]), sum(map(len, payloads)))
 
 
-def _observers(world: MemoryWorld, names: tuple[str, ...], up: Sent, down: Sent) -> tuple[Observer, ...]:
+def _observers(company: Company, names: tuple[str, ...], up: Sent, down: Sent) -> tuple[Observer, ...]:
     parties: list[tuple[str, Keys]] = [
         (LISTENER, NO_KEYS),
-        (BROKER, keys_in_memory(world.broker)),
-        (names[0], keys_in_memory(world.subscribers[names[0]])),
+        (BROKER, keys_in_memory(company.broker)),
+        (names[0], keys_in_memory(company.subscribers[names[0]])),
     ]
     if len(names) > 1:
-        parties.append((OTHER, keys_in_memory(world.subscribers[names[1]])))
+        parties.append((OTHER, keys_in_memory(company.subscribers[names[1]])))
     return tuple(
-        Observer(name, keys.names(), try_open(world.setup, keys, *up), try_open(world.setup, keys, *down))
+        Observer(name, keys.names(), try_open(company.setup, keys, *up), try_open(company.setup, keys, *down))
         for name, keys in parties
     )
 
@@ -170,7 +171,7 @@ class Flip:
     """What became of a message that was changed."""
 
     passage: Passage
-    """An unchanged message through the same world."""
+    """An unchanged message through the same company."""
     where: str
     """One of `WHERE`."""
     what: str
@@ -183,8 +184,8 @@ class Flip:
     """By the run."""
 
 
-def flip(world: MemoryWorld, passage: Passage, where: str, what: str) -> Flip:
-    """Publish `passage.message` once more in `world`, with a change.
+def flip(company: Company, passage: Passage, where: str, what: str) -> Flip:
+    """Publish `passage.message` once more in `company`, with a change.
 
     Raises `ConfigurationError` for a place or a change that there is not.
     """
@@ -199,9 +200,9 @@ def flip(world: MemoryWorld, passage: Passage, where: str, what: str) -> Flip:
         changed.append((layer, layer if what == "replay" else _changed(layer, what)))
         return changed[-1][1].encode()
 
-    seen = _run(world, passage.message, WHERE.index(where), what == "replay", change)
+    seen = _run(company, passage.message, WHERE.index(where), what == "replay", change)
     original, tampered = changed[0]
-    predicted = _predict(world.setup, original, tampered, what == "replay")
+    predicted = _predict(company.setup, original, tampered, what == "replay")
     return Flip(passage, where, what, Place(original.layer), predicted, seen)
 
 
@@ -221,32 +222,32 @@ def _flipped(data: bytes, at: int) -> bytes:
 
 
 def _run(
-    world: MemoryWorld, message: bytes, place: int, twice: bool, change: Callable[[bytes], bytes]
+    company: Company, message: bytes, place: int, twice: bool, change: Callable[[bytes], bytes]
 ) -> Verdict:
-    victim = world.members[0]
-    topic, payload = world.protect(message)[0]
+    victim = company.members[0]
+    topic, payload = company.publisher.protect(TOPIC, message)[0]
     hops = [change if at == place else bytes for at in range(3)]
     # What is replayed came in full before: all as it was, up to the place from which it comes again.
     if twice:
-        routed = world.broker.inbound(STATION, topic, payload)
-        first = world.deliver(topic, routed)[victim][1]
-        world.subscribers[victim].open(topic, first)
+        routed = company.broker.inbound(STATION, topic, payload)
+        first = company.deliver((topic, routed))[victim][1]
+        company.subscribers[victim].open(topic, first)
     try:
         up = hops[0](payload)
         if not twice or place == 0:
-            routed = world.broker.inbound(STATION, topic, up)
+            routed = company.broker.inbound(STATION, topic, up)
         inside = hops[1](routed)
         if not twice or place < 2:
-            first = world.deliver(topic, inside)[victim][1]
+            first = company.deliver((topic, inside))[victim][1]
     except LayerRefused as refused:
         # B has one layer to look at, but where there is none for it, it only looks whether it is one.
         return Verdict("broker", "P-B", refused.check.value)
-    before = world.operations[victim].tally
+    before = company.operations[victim].tally
     try:
-        world.subscribers[victim].open(topic, hops[2](first))
+        company.subscribers[victim].open(topic, hops[2](first))
     except LayerRefused as refused:
-        spent = world.operations[victim].tally - before
-        return Verdict("subscriber", _noticed(world.setup, refused.check, spent), refused.check.value)
+        spent = company.operations[victim].tally - before
+        return Verdict("subscriber", _noticed(company.setup, refused.check, spent), refused.check.value)
     return Verdict()
 
 

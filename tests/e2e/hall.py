@@ -9,10 +9,10 @@ from typing import Any
 from mqttsec.crypto import Operations, Tally
 from mqttsec.e2e import Setup
 from mqttsec.e2e.broker_side import BrokerSide
+from mqttsec.e2e.company import START, TOPIC, authority, identity
 from mqttsec.e2e.memory_parties import MemoryPublisher, MemorySubscriber
 from mqttsec.mqtt5 import BrokerSettings
 from mqttsec.trace.events import Trace
-from tests.e2e.world import NOON, TOPIC, authority, identity
 from tests.mqtt5.house import Client, House, in_house
 
 
@@ -34,7 +34,7 @@ class Hall:
         self.parties: list[MemoryPublisher | MemorySubscriber] = []
 
     def clock(self) -> float:
-        return NOON + asyncio.get_running_loop().time()
+        return START + asyncio.get_running_loop().time()
 
     def _counter(self, name: str) -> Operations:
         self.operations[name] = Operations(name)

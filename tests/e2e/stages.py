@@ -59,7 +59,7 @@ def earlier(world: World) -> dict[int, Message]:
     if confirm is not None:
         sent[16] = confirm
     b.enter(welcome, confirm)
-    s = world.subscribers.get("s1") or world.new_subscriber("s1")
+    s = world.subscriber("s1")
     sent[5] = s.request("alice", TOPIC)
     ticket = b.request("s1", across(sent[5]))
     sent[7] = b.asked(ticket)

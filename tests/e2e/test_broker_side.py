@@ -10,6 +10,7 @@ import pytest
 
 from mqttsec.crypto import Profile
 from mqttsec.e2e import SCHEMES, Mode, Role, Setup
+from mqttsec.e2e.company import START, TOPIC, Company, identity
 from mqttsec.e2e.control import Protected, answer_topic, control_topic, group_topic
 from mqttsec.e2e.encoding import decode
 from mqttsec.e2e.messages import Refusal, SubscriberConfirm
@@ -20,7 +21,6 @@ from mqttsec.packets import Auth, Connack, Properties, Will
 from mqttsec.trace import PUBLIC_METHODS
 from tests.e2e.hall import Hall, in_hall, settle
 from tests.e2e.test_handshake import EVERY_SETUP
-from tests.e2e.world import NOON, TOPIC, World, identity
 from tests.mqtt5.house import connect_packet
 
 NO = 0x87
@@ -598,8 +598,8 @@ def test_a_topic_that_is_not_protected_takes_no_handshake() -> None:
 def test_failures_have_the_reason_codes_of_the_specification() -> None:
     async def play(hall: Hall) -> None:
         elsewhere = Setup(4)
-        foreign = World(Setup(3), "Ed25519")
-        late = NOON - 100.0
+        foreign = Company(Setup(3), "Ed25519")
+        late = START - 100.0
         cases = (
             ({"setup": elsewhere}, 0x8C, "not known here"),
             ({"identity": identity("mallory")}, NO, "speaks for 'mallory'"),

@@ -15,20 +15,20 @@ from mqttsec.crypto import Key, Operation, Profile, Purpose, pair_keys
 from mqttsec.crypto.groupkey import Epoch
 from mqttsec.e2e import SCHEMES, LayerCheck, LayerRefused, Mode, Protection, Setup, decode
 from mqttsec.e2e.channel import Opener, Place, Sealer, Window, parse, recipient_topic, split_recipient
+from mqttsec.e2e.company import TOPIC, Company
 from mqttsec.e2e.messages import KeepWaiting, Layer
 from mqttsec.e2e.predictions import predict_layer
 from mqttsec.e2e.schemes import Cell
 from mqttsec.errors import MalformedPacketError
 from tests.e2e.strategies import messages
-from tests.e2e.world import TOPIC, World
 
 SETUPS = [Setup(number, profile, mode=mode) for number in SCHEMES for profile in Profile for mode in Mode]
 SETUPS += [Setup(number, sign_messages=True) for number in SCHEMES]
 EVERY_SETUP = pytest.mark.parametrize("setup", SETUPS, ids=lambda setup: setup.method)
 
 
-def ready(setup: Setup, *names: str) -> World:
-    world = World(setup)
+def ready(setup: Setup, *names: str) -> Company:
+    world = Company(setup)
     world.connect()
     world.join(*(names or ("s1", "s2")))
     return world
@@ -109,10 +109,10 @@ def test_an_empty_message_and_a_large_one() -> None:
 
 def test_the_broker_of_scheme_4_only_tags() -> None:
     world = ready(Setup(4))
-    before = world.tally("broker")
+    before = world.tallies()["broker"]
     for _ in range(10):
         world.publish(b"12.8")
-    spent = world.tally("broker") - before
+    spent = world.tallies()["broker"] - before
     assert (spent[Operation.E], spent[Operation.D], spent[Operation.H]) == (0, 0, 20)
 
 
@@ -134,7 +134,7 @@ def test_message_signatures_cost_one_sign_and_a_check_each() -> None:
 class Leg:
     """One layer on its way, with who opens it."""
 
-    def __init__(self, world: World, place: Place) -> None:
+    def __init__(self, world: Company, place: Place) -> None:
         self.place = place
         setup = world.setup
         self.cell = {
@@ -159,7 +159,7 @@ class Leg:
         self.original = parse(payload, place)
         self.held = self.group_epoch(world)
 
-    def group_epoch(self, world: World) -> Epoch:
+    def group_epoch(self, world: Company) -> Epoch:
         """The first epoch that s1 can read."""
         return Epoch.of(self.original.epoch) if self.cell.key and self.cell.key.is_group else Epoch()
 

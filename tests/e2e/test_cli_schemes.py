@@ -14,9 +14,9 @@ import pytest
 from mqttsec.crypto.pem import read_authority, read_identity, read_trust
 from mqttsec.e2e import SCHEMES
 from mqttsec.e2e.commands import identities
+from mqttsec.e2e.company import TOPIC
 from mqttsec.errors import ConfigurationError
 from mqttsec.mqtt5 import Client
-from tests.e2e.world import TOPIC
 
 MQTTSEC = [sys.executable, "-m", "mqttsec"]
 

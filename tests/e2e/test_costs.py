@@ -6,8 +6,8 @@ import pytest
 
 from mqttsec.crypto import Operation, Profile, Tally
 from mqttsec.e2e import SCHEMES, Mode, Role, Setup
+from mqttsec.e2e.company import Company
 from mqttsec.e2e.schemes import connect_operations, operations, subscribe_operations
-from tests.e2e.world import World
 
 E, D, H = (Tally.of(operation) for operation in (Operation.E, Operation.D, Operation.H))
 NONE = Tally()
@@ -47,7 +47,7 @@ def test_the_derived_table_is_the_printed_one(number: int, mode: Mode, n: int) -
 @pytest.mark.parametrize("number", SCHEMES)
 def test_a_message_costs_what_the_table_says(number: int, mode: Mode, profile: Profile, suite: str) -> None:
     """For n in {1, 2, 5, 10, 50}: the counters of a run equal the table."""
-    world = World(Setup(number, profile, suite, "X25519", mode), signing="Ed25519")
+    world = Company(Setup(number, profile, suite, "X25519", mode), signing="Ed25519")
     world.connect()
     names: list[str] = []
     for n in (1, 2, 5, 10, 50):
@@ -69,17 +69,17 @@ def test_a_message_costs_what_the_table_says(number: int, mode: Mode, profile: P
 def test_handshakes_cost_what_the_specification_says(
     number: int, mode: Mode, profile: Profile, signing: str, curve: str
 ) -> None:
-    world = World(Setup(number, profile, "paper", curve, mode), signing)
+    world = Company(Setup(number, profile, "paper", curve, mode), signing)
     world.connect()
     block_1 = connect_operations()
-    assert (world.tally("alice"), world.tally("broker")) == (block_1[Role.P], block_1[Role.B])
+    assert (world.tallies()["alice"], world.tallies()["broker"]) == (block_1[Role.P], block_1[Role.B])
     for name in ("s1", "s2", "s3"):
-        before = world.tally("alice"), world.tally("broker")
+        before = world.tallies()["alice"], world.tallies()["broker"]
         world.join(name)
         block_2 = subscribe_operations(SCHEMES[number], mode)
-        assert world.tally("alice") - before[0] == block_2[Role.P]
-        assert world.tally("broker") - before[1] == block_2[Role.B]
-        assert world.tally(name) == block_2[Role.S]
+        assert world.tallies()["alice"] - before[0] == block_2[Role.P]
+        assert world.tallies()["broker"] - before[1] == block_2[Role.B]
+        assert world.tallies()[name] == block_2[Role.S]
 
 
 def test_wraps_are_counted_by_scheme() -> None:

@@ -29,6 +29,7 @@ from mqttsec.e2e import (
     Subscriber,
     read,
 )
+from mqttsec.e2e.company import START, TOPIC, Company, across, authority, identity
 from mqttsec.e2e.messages import (
     BrokerAnswer,
     BrokerHello,
@@ -43,7 +44,6 @@ from mqttsec.e2e.messages import (
 from mqttsec.e2e.setup import ReplayCache
 from mqttsec.errors import ConfigurationError, HandshakeError
 from tests.e2e.strategies import any_message
-from tests.e2e.world import NOON, TOPIC, World, across, authority, identity
 
 EVERY_SETUP = [
     Setup(number, profile, mode=mode, confirm=confirm)
@@ -59,7 +59,7 @@ EVERY_SETUP = [
 
 @pytest.mark.parametrize("setup", EVERY_SETUP, ids=lambda setup: setup.method)
 def test_a_handshake_ends_with_keys_at_both_ends(setup: Setup) -> None:
-    world = World(setup)
+    world = Company(setup)
     world.connect()
     world.join("s1", "s2")
     assert world.broker.members("alice", TOPIC) == ("s1", "s2") == world.publisher.members(TOPIC)
@@ -72,7 +72,7 @@ def test_a_handshake_ends_with_keys_at_both_ends(setup: Setup) -> None:
 @pytest.mark.parametrize("curve", ("P-256", "X25519"))
 @pytest.mark.parametrize("suite", ("paper", "aes-gcm", "aes-gcm-gmac", "chacha20"))
 def test_every_curve_suite_and_signature(suite: str, curve: str, signing: str) -> None:
-    world = World(Setup(3, suite=suite, curve=curve), signing)
+    world = Company(Setup(3, suite=suite, curve=curve), signing)
     world.connect()
     world.join("s1")
     assert world.publish(b"12.8")["s1"].message == b"12.8"
@@ -81,7 +81,7 @@ def test_every_curve_suite_and_signature(suite: str, curve: str, signing: str) -
 def test_p_256_is_secret_from_the_broker() -> None:
     """B's objects, all of them, hold K_PB, K_BSi, GK_B and never K_PSi or GK_P."""
     for setup in EVERY_SETUP:
-        world = World(setup)
+        world = Company(setup)
         world.connect()
         world.join("s1", "s2")
         world.publish(b"12.8")
@@ -101,7 +101,7 @@ def keys_within(root: object) -> list[Key]:
     todo: list[Any] = [root]
     while todo:
         each = todo.pop()
-        if id(each) in seen or isinstance(each, type) or type(each).__name__ in ("module", "World"):
+        if id(each) in seen or isinstance(each, type) or type(each).__name__ in ("module", "Company"):
             continue
         seen.add(id(each))
         if isinstance(each, Key):
@@ -114,7 +114,7 @@ def keys_within(root: object) -> list[Key]:
 
 
 def test_nothing_shows_a_key() -> None:
-    world = World()
+    world = Company()
     world.connect()
     world.join("s1")
     run = Run.of(world.broker.party, P="alice")
@@ -131,7 +131,7 @@ def test_nothing_shows_a_key() -> None:
 
 
 def test_waits_are_counted() -> None:
-    world = World()
+    world = Company()
     world.connect()
     ticket = world.ask("s1")
     for expected in (1, 2, 3):
@@ -143,7 +143,7 @@ def test_waits_are_counted() -> None:
 
 
 def test_a_publisher_that_is_late() -> None:
-    world = World()
+    world = Company()
     ticket = world.ask("s1")
     world.wait(ticket)
     assert world.broker.waiting_for("alice") == ()
@@ -158,7 +158,7 @@ def test_a_publisher_that_is_late() -> None:
 
 @pytest.mark.parametrize("connected, reason", ((False, "is not connected"), (True, "did not answer")))
 def test_a_publisher_that_never_comes(connected: bool, reason: str) -> None:
-    world = World()
+    world = Company()
     if connected:
         world.connect()
     ticket = world.ask("s1")
@@ -172,7 +172,7 @@ def test_a_publisher_that_never_comes(connected: bool, reason: str) -> None:
 
 
 def test_a_publisher_that_comes_back_is_asked_again() -> None:
-    world = World()
+    world = Company()
     world.connect()
     ticket = world.ask("s1")
     request = world.broker.asked(ticket)
@@ -188,7 +188,7 @@ def test_a_publisher_that_comes_back_is_asked_again() -> None:
 
 
 def test_too_many_waiting_subscribers() -> None:
-    world = World()
+    world = Company()
     world.broker.tickets_at_most = 2
     for name in ("s1", "s2"):
         world.ask(name)
@@ -201,21 +201,21 @@ def test_too_many_waiting_subscribers() -> None:
 
 
 def test_a_client_speaks_for_itself_only() -> None:
-    world = World()
+    world = Company()
     hello = across(world.publisher.hello())
     with pytest.raises(
         CheckFailed, match="B broker, step 2: client P failed: .*'alice'.*'mallory'"
     ) as refusal:
         world.broker.welcome("mallory", hello)
     assert refusal.value.reason_code == 0x87
-    s = world.new_subscriber("s1")
+    s = world.subscriber("s1")
     with pytest.raises(CheckFailed, match="step 6: client S failed"):
         world.broker.request("s2", across(s.request("alice", TOPIC)))
 
 
 def test_certificates_of_another_authority() -> None:
-    world = World()
-    other = CertificateAuthority("Another CA", clock=lambda: NOON)
+    world = Company()
+    other = CertificateAuthority("Another CA", clock=lambda: START)
     stranger = Publisher(
         Party(Role.P, other.issue("alice"), authority().trust, world.setup, lambda: world.now)
     )
@@ -223,9 +223,9 @@ def test_certificates_of_another_authority() -> None:
         world.broker.welcome("alice", across(stranger.hello()))
 
 
-@pytest.mark.parametrize("starts, reason", ((NOON + 60, "not yet valid"), (NOON - 7200, "has run out")))
+@pytest.mark.parametrize("starts, reason", ((START + 60, "not yet valid"), (START - 7200, "has run out")))
 def test_certificates_out_of_time(starts: float, reason: str) -> None:
-    world = World()
+    world = Company()
     untimely = authority().issue("alice", starts=starts, lasts=3600)
     party = Party(Role.P, untimely, authority().trust, world.setup, lambda: world.now)
     with pytest.raises(CheckFailed, match=f"certificate Cert_P failed: .*{reason}"):
@@ -233,10 +233,10 @@ def test_certificates_out_of_time(starts: float, reason: str) -> None:
 
 
 def test_the_broker_must_be_the_one_that_was_meant() -> None:
-    world = World()
+    world = Company()
     elsewhere = Broker(dataclasses.replace(world.broker.party, identity=identity("mallory")))
     script = world.setup.script.without(CheckKind.SIGNATURE)
-    world = World(Setup(3, altered=script))
+    world = Company(Setup(3, altered=script))
     elsewhere = Broker(dataclasses.replace(world.broker.party, identity=identity("mallory")))
     welcome = elsewhere.welcome("alice", across(world.publisher.hello()))
     with pytest.raises(CheckFailed, match="step 4: certificate Cert_B failed: .*belongs to 'mallory'"):
@@ -244,7 +244,7 @@ def test_the_broker_must_be_the_one_that_was_meant() -> None:
 
 
 def test_a_publisher_answers_for_its_own_topics() -> None:
-    world = World()
+    world = Company()
     world.publisher = world.new_publisher("alice", serves=lambda topic: topic == TOPIC)
     world.connect()
     ticket = world.ask("s1", "weather/oslo")
@@ -256,7 +256,7 @@ def test_a_publisher_answers_for_its_own_topics() -> None:
 
 
 def test_a_publisher_that_refuses() -> None:
-    world = World()
+    world = Company()
     world.connect()
     ticket = world.ask("s1")
     world.broker.asked(ticket)
@@ -267,7 +267,7 @@ def test_a_publisher_that_refuses() -> None:
 
 
 def test_only_the_publisher_that_was_asked_answers() -> None:
-    world = World()
+    world = Company()
     world.connect()
     bob = world.new_publisher("bob")
     world.connect(bob)
@@ -312,15 +312,15 @@ def test_no_invented_message_is_taken(message: Message, begun: bool) -> None:
 
 
 @cache
-def fresh_world() -> World:
-    world = World()
-    world.new_subscriber("s1")
+def fresh_world() -> Company:
+    world = Company()
+    world.subscriber("s1")
     return world
 
 
 @cache
-def begun_world() -> World:
-    world = World()
+def begun_world() -> Company:
+    world = Company()
     world.connect()
     world.publisher.hello()
     world.broker.asked(world.ask("s1"))
@@ -331,11 +331,11 @@ def begun_world() -> World:
 
 
 def test_messages_that_nobody_expects_say_what_to_do() -> None:
-    world = World()
+    world = Company()
     reply = BrokerHello(b"", 0, b"", b"")
     with pytest.raises(HandshakeError, match=r"P alice, step 4: .* call hello\(\) first"):
         world.publisher.welcomed(reply)
-    s = world.new_subscriber("s1")
+    s = world.subscriber("s1")
     with pytest.raises(HandshakeError, match=r"S s1, step 9: .* call request\(\) first"):
         s.wait(KeepWaiting())
     world.connect()
@@ -351,7 +351,7 @@ def test_messages_that_nobody_expects_say_what_to_do() -> None:
 
 
 def test_bytes_that_are_no_message_are_a_handshake_error() -> None:
-    party = World().broker.party
+    party = Company().broker.party
     for data in (None, b"", b"\x01", b"\x01\x05", b"\xff" * 40):
         with pytest.raises(
             HandshakeError, match="B broker: what came is no PublisherHello or Subscriber"
@@ -362,7 +362,7 @@ def test_bytes_that_are_no_message_are_a_handshake_error() -> None:
 
 
 def test_confirming_messages_must_come() -> None:
-    world = World(Setup(3, confirm=True))
+    world = Company(Setup(3, confirm=True))
     welcome = world.broker.welcome("alice", across(world.publisher.hello()))
     with pytest.raises(HandshakeError, match="step 16: the confirming message is missing"):
         world.broker.enter(welcome)
@@ -379,7 +379,7 @@ def test_confirming_messages_must_come() -> None:
 def test_a_replay_without_the_cache_ends_at_the_confirming_message() -> None:
     """Either safeguard stops a replayed CONNECT (specification 1.7)."""
     script = Setup(3, confirm=True).script.without(CheckKind.UNSEEN)
-    world = World(Setup(3, confirm=True, altered=script))
+    world = Company(Setup(3, confirm=True, altered=script))
     hello = across(world.publisher.hello())
     first = world.broker.welcome("alice", hello)
     confirm = world.publisher.welcomed(across(first.reply))
@@ -391,7 +391,7 @@ def test_a_replay_without_the_cache_ends_at_the_confirming_message() -> None:
 
 
 def test_roles_are_kept_apart() -> None:
-    world = World()
+    world = Company()
     for machine, role in ((Publisher, Role.S), (Subscriber, Role.B), (Broker, Role.P)):
         with pytest.raises(ConfigurationError, match="is no"):
             machine(world.party(role, "x"))
@@ -404,34 +404,34 @@ def test_roles_are_kept_apart() -> None:
 
 @pytest.mark.parametrize("number", SCHEMES)
 def test_a_handshake_that_fails_leaves_nothing(number: int) -> None:
-    world = World(Setup(number))
+    world = Company(Setup(number))
     world.connect()
     world.join("s1")
     before = state(world)
     ticket = world.ask("s2")
     world.answer(ticket)
     world.broker.accept(ticket)
-    world.deliver_departure(world.broker.drop(ticket))
+    world.take(world.updates(world.broker.drop(ticket)))
     after = state(world)
     assert after == before
     assert world.broker.tickets == ()
     assert world.publish(b"12.8")["s1"].message == b"12.8"
 
 
-def state(world: World) -> object:
+def state(world: Company) -> object:
     return world.broker.members("alice", TOPIC), world.publisher.members(TOPIC), world.broker.streams("s2")
 
 
 @pytest.mark.parametrize("number", SCHEMES)
 def test_two_subscribers_at_the_same_time(number: int) -> None:
     """One gives up while the other's step 14 is on its way: the keys that were renewed come after it."""
-    world = World(Setup(number))
+    world = Company(Setup(number))
     world.connect()
     one, two = world.ask("s1"), world.ask("s2")
     world.answer(two)
     world.answer(one)
     accepted, _ = world.broker.accept(one), world.broker.accept(two)
-    world.deliver_departure(world.broker.drop(two))
+    world.take(world.updates(world.broker.drop(two)))
     s1 = world.subscribers["s1"]
     s1.accepted(across(accepted))
     joined = world.broker.join(one)
@@ -443,7 +443,7 @@ def test_two_subscribers_at_the_same_time(number: int) -> None:
 
 
 def test_group_keys_go_from_a_publisher_to_its_own_subscribers() -> None:
-    world = World()
+    world = Company()
     world.connect()
     world.join("s1", "s2", "s3")
     departure = world.broker.leave("s3", "alice", TOPIC)
@@ -474,9 +474,9 @@ def test_the_replay_cache_forgets_in_time_and_never_too_early() -> None:
 
 
 def test_a_timestamp_that_lies_ahead_is_remembered_for_longer() -> None:
-    world = World()
+    world = Company()
     world.publisher = world.new_publisher("alice")
-    ahead = dataclasses.replace(world.publisher.party, clock=lambda: NOON + 50)
+    ahead = dataclasses.replace(world.publisher.party, clock=lambda: START + 50)
     hello = across(Publisher(ahead).hello())
     world.broker.welcome("alice", hello)
     world.now += 105
@@ -489,7 +489,7 @@ def test_a_timestamp_that_lies_ahead_is_remembered_for_longer() -> None:
 
 def test_several_publishers_and_topics() -> None:
     for number in SCHEMES:
-        world = World(Setup(number))
+        world = Company(Setup(number))
         bob = world.new_publisher("bob")
         world.connect()
         world.connect(bob)
@@ -509,7 +509,7 @@ def test_several_publishers_and_topics() -> None:
 
 
 def test_keys_have_names_and_no_values_in_run_views() -> None:
-    world = World()
+    world = Company()
     world.connect()
     world.join("s1")
     assert set(world.subscribers["s1"].latest) == {KeyName.K_PS, KeyName.K_BS}

@@ -25,13 +25,13 @@ from mqttsec.crypto import CertificateAuthority, Identity, Key, Operations, Prof
 from mqttsec.crypto.pem import write_identity, write_trust
 from mqttsec.e2e import SCHEMES, Mode, Role, Setup
 from mqttsec.e2e.broker_side import BrokerSide
+from mqttsec.e2e.company import TOPIC
 from mqttsec.e2e.memory_parties import MemoryPublisher, MemorySubscriber
 from mqttsec.e2e.parties import Publisher, Subscriber
 from mqttsec.e2e.schemes import operations
 from mqttsec.errors import ConnectionFailed, MqttsecError, Refused, TimedOut
 from mqttsec.mqtt5 import Broker, Client, InProcessBroker
 from mqttsec.trace import EventKind, Trace, save
-from tests.e2e.world import TOPIC
 
 CA = CertificateAuthority()
 _KNOWN: dict[str, Identity] = {}

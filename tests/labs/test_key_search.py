@@ -11,7 +11,7 @@ from mqttsec.crypto import Key, Purpose, SealKey
 from mqttsec.e2e import SCHEMES, Setup
 from mqttsec.e2e.channel import Place
 from mqttsec.labs.key_search import NO_KEYS, keys_in_memory, try_open
-from mqttsec.labs.memory_world import MemoryWorld, receivers
+from mqttsec.labs.station import TOPIC, company_of, receivers
 
 
 def a_key(name: str) -> SealKey:
@@ -50,11 +50,11 @@ def test_the_search_does_not_leave_through_a_functions_module() -> None:
 @pytest.mark.parametrize("number", SCHEMES)
 def test_a_key_that_is_planted_in_the_broker_is_found_and_opens(number: int) -> None:
     """So that "the broker has no end-to-end key" is no accident of the search."""
-    world = MemoryWorld(Setup(number), receivers(2))
-    broker, publisher = world.broker, keys_in_memory(world.publisher)
-    sent = world.protect(b"12.8 degC")[0]
-    assert try_open(world.setup, keys_in_memory(broker), *sent).message is None
+    company = company_of(Setup(number), receivers(2))
+    broker, publisher = company.broker, keys_in_memory(company.publisher)
+    sent = company.publisher.protect(TOPIC, b"12.8 degC")[0]
+    assert try_open(company.setup, keys_in_memory(broker), *sent).message is None
     broker.planted = [key for key in publisher.sealing if key.name[:4] in ("GK_P", "K_PS")]  # type: ignore[attr-defined]
-    opening = try_open(world.setup, keys_in_memory(broker), *sent)
+    opening = try_open(company.setup, keys_in_memory(broker), *sent)
     assert opening.message == b"12.8 degC" and opening.removed[-1] is Place.END_TO_END
-    assert try_open(world.setup, NO_KEYS, "elsewhere", b"no layer").removed == ()
+    assert try_open(company.setup, NO_KEYS, "elsewhere", b"no layer").removed == ()
