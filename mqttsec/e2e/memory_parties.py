@@ -19,15 +19,11 @@ from typing import TYPE_CHECKING
 
 from mqttsec.crypto import Identity, Operations, TrustAnchor
 from mqttsec.e2e.control import QOS
-from mqttsec.e2e.ends import Posting, PublisherEnd, Stream, SubscriberEnd
-from mqttsec.e2e.journal import Journal
-from mqttsec.e2e.parties import PATIENCE, TIMEOUT, party_of
-from mqttsec.e2e.publisher import Publisher as PublisherMachine
+from mqttsec.e2e.ends import Posting, Stream
+from mqttsec.e2e.faces import PATIENCE, TIMEOUT, PublisherFace, SubscriberFace
 from mqttsec.e2e.setup import BROKER, Setup
 from mqttsec.e2e.subscriber import Opened
-from mqttsec.e2e.subscriber import Subscriber as SubscriberMachine
-from mqttsec.e2e.terms import Role
-from mqttsec.errors import MqttsecError, TimedOut
+from mqttsec.errors import MqttsecError
 from mqttsec.mqtt5 import LightClient
 from mqttsec.packets import NO_PROPERTIES, Connack, Properties, Publish
 from mqttsec.trace.events import Trace
@@ -57,7 +53,7 @@ class _Tasks:
         task.add_done_callback(self._tasks.discard)
 
 
-class MemoryPublisher:
+class MemoryPublisher(PublisherFace):
     """P on a light client. Arguments as of `parties.Publisher`; `network` and `link` are of memory links."""
 
     def __init__(
@@ -76,15 +72,18 @@ class MemoryPublisher:
         network: MemoryNetwork | None = None,
         link: LinkSettings | None = None,
     ) -> None:
-        party = party_of(Role.P, identity, trust, setup, operations, clock, trace, serves)
-        self.name = party.name
-        """Client Identifier."""
-        self.end = PublisherEnd(
-            PublisherMachine(party, broker), Journal(lambda: trace, party.name, party.operations)
+        super().__init__(
+            identity,
+            trust,
+            setup,
+            broker=broker,
+            serves=serves,
+            operations=operations,
+            clock=clock,
+            trace=trace,
         )
-        """Its part without sockets."""
         self.client = LightClient(
-            party.name, authenticator=self.end, network=network, trace=trace, on_message=self._on_message
+            self.name, authenticator=self.end, network=network, trace=trace, on_message=self._on_message
         )
         """The light client."""
         self._where = host, port
@@ -96,14 +95,9 @@ class MemoryPublisher:
         await self.client.connect(*self._where, clean_start=clean_start, link=self._link)
         return self
 
-    def members(self, topic: str) -> tuple[str, ...]:
-        """Who may read a topic."""
-        return self.end.machine.members(topic)
-
     async def publish(self, topic: str, message: bytes | str, qos: int = 1) -> int:
         """Protect a message and publish it; returns how many packets it took: 0 while nobody has asked."""
-        data = message.encode() if isinstance(message, str) else message
-        sent = self.end.protect(topic, data)
+        sent = self._protect(topic, message)
         await asyncio.gather(*(self.client.publish(wire, payload, qos) for wire, payload in sent))
         return len(sent)
 
@@ -128,11 +122,8 @@ class MemoryPublisher:
         if postings:
             self._tasks.run(lambda: self._post(postings))
 
-    def __repr__(self) -> str:
-        return f"<publisher {self.name!r}>"
 
-
-class MemorySubscriber:
+class MemorySubscriber(SubscriberFace):
     """S on a light client. Arguments as of `parties.Subscriber`; `network` and `link` are of memory links."""
 
     def __init__(
@@ -152,16 +143,19 @@ class MemorySubscriber:
         link: LinkSettings | None = None,
         on_opened: Callable[[Opened], None] | None = None,
     ) -> None:
-        party = party_of(Role.S, identity, trust, setup, operations, clock, trace)
-        self.name = party.name
-        """Client Identifier."""
-        self.end = SubscriberEnd(
-            SubscriberMachine(party, broker), Journal(lambda: trace, party.name, party.operations)
+        super().__init__(
+            identity,
+            trust,
+            setup,
+            broker=broker,
+            operations=operations,
+            clock=clock,
+            trace=trace,
+            on_opened=on_opened,
         )
-        """Its part without sockets."""
         about = Properties(session_expiry_interval=session_expiry) if session_expiry else NO_PROPERTIES
         self.client = LightClient(
-            party.name,
+            self.name,
             authenticator=self.end,
             network=network,
             trace=trace,
@@ -170,7 +164,6 @@ class MemorySubscriber:
             timeout=PATIENCE,
         )
         """The light client."""
-        self.on_opened = on_opened
         self._where = host, port
         self._link = link
         self._inbox: asyncio.Queue[Opened] = asyncio.Queue()
@@ -234,8 +227,7 @@ class MemorySubscriber:
         try:
             return await asyncio.wait_for(self._inbox.get(), timeout)
         except (asyncio.TimeoutError, TimeoutError):
-            said = f"; the last that did not open: {self.end.refused[-1]}" if self.end.refused else ""
-            raise TimedOut(f"{self.name}: no message that it can read in {timeout:g} s{said}") from None
+            raise self._in_vain(timeout, "a message that it can read") from None
 
     def _on_message(self, message: Publish) -> None:
         self._tell(self.end.take(message.topic, message.payload, message.properties))
@@ -249,8 +241,4 @@ class MemorySubscriber:
     def _tell(self, opened: list[Opened]) -> None:
         for each in opened:
             self._inbox.put_nowait(each)
-            if self.on_opened is not None:
-                self.on_opened(each)
-
-    def __repr__(self) -> str:
-        return f"<subscriber {self.name!r}>"
+        self._show(opened)

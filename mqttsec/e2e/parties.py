@@ -28,39 +28,26 @@ from paho.mqtt.properties import Properties as PahoProperties
 from mqttsec.crypto import Identity, Operations, TrustAnchor
 from mqttsec.e2e.control import QOS
 from mqttsec.e2e.ends import Posting, PublisherEnd, Stream, SubscriberEnd
-from mqttsec.e2e.journal import Journal
-from mqttsec.e2e.publisher import Publisher as PublisherMachine
-from mqttsec.e2e.setup import BROKER, Party, Setup
+from mqttsec.e2e.faces import PATIENCE, TIMEOUT, PublisherFace, SubscriberFace
+from mqttsec.e2e.setup import BROKER, Setup
 from mqttsec.e2e.subscriber import Opened
-from mqttsec.e2e.subscriber import Subscriber as SubscriberMachine
-from mqttsec.e2e.terms import Role
 from mqttsec.errors import ConnectionFailed, Refused, TimedOut
 from mqttsec.mqtt5 import Client
 from mqttsec.packets import Properties, reason_name
 from mqttsec.trace.events import Trace
 
-TIMEOUT = 5.0
-"""Seconds that an answer of the broker may take."""
-
-PATIENCE = 45.0
-"""Seconds for a subscriber's handshake: the broker waits 30 s for a publisher that is late."""
-
-S = TypeVar("S", bound="_PahoParty")
+S = TypeVar("S", bound="_OnPaho")
 
 
-class _PahoParty:
-    """What publisher and subscriber have in common."""
+class _OnPaho:
+    """A party's connection: what publisher and subscriber have in common."""
 
-    def __init__(
-        self, name: str, host: str, port: int, end: PublisherEnd | SubscriberEnd, trace: Trace | None
-    ) -> None:
-        self.name = name
-        """Client Identifier."""
+    def __init__(self, end: PublisherEnd | SubscriberEnd, host: str, port: int, trace: Trace | None) -> None:
         self.host = host
         """The broker's address."""
         self.port = port
         """The broker's TCP port."""
-        self.client = Client(client_id=name, authenticator=end, trace=trace)
+        self.client = Client(client_id=end.machine.party.name, authenticator=end, trace=trace)
         """The paho client; its callbacks are in use."""
         self.client.on_message = self._on_message
         self.client.on_socket_open = _without_delay
@@ -80,11 +67,8 @@ class _PahoParty:
     ) -> None:
         self.close()
 
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__.lower()} {self.name!r}>"
 
-
-class Publisher(_PahoParty):
+class Publisher(PublisherFace, _OnPaho):
     """P. `with Publisher(...)` connects; or call `connect`.
 
     Args:
@@ -114,12 +98,17 @@ class Publisher(_PahoParty):
         clock: Callable[[], float] = time.time,
         trace: Trace | None = None,
     ) -> None:
-        party = party_of(Role.P, identity, trust, setup, operations, clock, trace, serves)
-        self.end = PublisherEnd(
-            PublisherMachine(party, broker), Journal(lambda: trace, party.name, party.operations)
+        super().__init__(
+            identity,
+            trust,
+            setup,
+            broker=broker,
+            serves=serves,
+            operations=operations,
+            clock=clock,
+            trace=trace,
         )
-        """Its part without sockets."""
-        super().__init__(party.name, host, port, self.end, trace)
+        _OnPaho.__init__(self, self.end, host, port, trace)
         self._codes: dict[int, int] = {}
         self.client.on_publish = self._on_publish
 
@@ -133,23 +122,14 @@ class Publisher(_PahoParty):
             self.connect()
         return self
 
-    def members(self, topic: str) -> tuple[str, ...]:
-        """Who may read a topic."""
-        with self.end.lock:
-            return self.end.machine.members(topic)
-
     def publish(self, topic: str, message: bytes | str, qos: int = 1, timeout: float = TIMEOUT) -> int:
         """Protect a message and publish it; returns how many packets it took: 0 while nobody has asked.
 
         Returns when the broker has acknowledged all. Raises `Refused` with its Reason Code, `TimedOut`, or
         `ConnectionFailed`.
         """
-        data = message.encode() if isinstance(message, str) else message
         with self.end.lock:
-            sent = [
-                self.client.publish(wire_topic, payload, qos)
-                for wire_topic, payload in self.end.protect(topic, data)
-            ]
+            sent = [self.client.publish(*each, qos) for each in self._protect(topic, message)]
         for info in sent:
             self._await(info, topic, timeout)
         return len(sent)
@@ -192,7 +172,7 @@ class Publisher(_PahoParty):
             self.client.publish(posting.topic, posting.payload, QOS, properties=about)
 
 
-class Subscriber(_PahoParty):
+class Subscriber(SubscriberFace, _OnPaho):
     """S. It connects with its first `subscribe`, and after a break by itself.
 
     `session_expiry` is for how many seconds the broker keeps its place while it is away. The other
@@ -214,13 +194,17 @@ class Subscriber(_PahoParty):
         trace: Trace | None = None,
         on_opened: Callable[[Opened], None] | None = None,
     ) -> None:
-        party = party_of(Role.S, identity, trust, setup, operations, clock, trace)
-        self.end = SubscriberEnd(
-            SubscriberMachine(party, broker), Journal(lambda: trace, party.name, party.operations)
+        super().__init__(
+            identity,
+            trust,
+            setup,
+            broker=broker,
+            operations=operations,
+            clock=clock,
+            trace=trace,
+            on_opened=on_opened,
         )
-        """Its part without sockets."""
-        super().__init__(party.name, host, port, self.end, trace)
-        self.on_opened = on_opened
+        _OnPaho.__init__(self, self.end, host, port, trace)
         self._news = threading.Condition()
         self._inbox: deque[Opened] = deque()
         self._codes: dict[Stream, int] = {}
@@ -356,36 +340,17 @@ class Subscriber(_PahoParty):
         with self._news:
             self._inbox.extend(opened)
             self._news.notify_all()
-        if self.on_opened is not None:
-            for each in opened:
-                self.on_opened(each)
+        self._show(opened)
 
     def _wait(self, condition: Callable[[], bool], timeout: float, what: str) -> None:
         with self._news:
             if not self._news.wait_for(condition, timeout):
-                said = f"; the last that did not open: {self.end.refused[-1]}" if self.end.refused else ""
-                raise TimedOut(f"{self.name}: waited {timeout:g} s in vain for {what}{said}")
+                raise self._in_vain(timeout, what)
 
 
 def _without_delay(_: object, __: object, sock: Any) -> None:
     # A handshake is small packets to and fro, each of which would wait for the other side's ACK.
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-
-def party_of(
-    role: Role,
-    identity: Identity,
-    trust: TrustAnchor,
-    setup: Setup | None,
-    operations: Operations | None,
-    clock: Callable[[], float],
-    trace: Trace | None,
-    serves: Callable[[str], bool] = lambda topic: True,
-) -> Party:
-    """A party that counts its operations where somebody will look at them."""
-    if operations is None and trace is not None:
-        operations = Operations(identity.name)
-    return Party(role, identity, trust, setup or Setup(), clock, operations, serves=serves)
 
 
 def properties_of(message: paho.MQTTMessage) -> Properties:

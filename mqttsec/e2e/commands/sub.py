@@ -8,7 +8,8 @@ import itertools
 import sys
 
 from mqttsec.e2e.commands.options import add_identity, add_setup, identity_of, setup_of
-from mqttsec.e2e.parties import PATIENCE, Subscriber
+from mqttsec.e2e.faces import PATIENCE
+from mqttsec.e2e.parties import Subscriber
 from mqttsec.e2e.setup import BROKER
 from mqttsec.errors import ConfigurationError, TimedOut
 
