@@ -14,7 +14,7 @@
 | `predictions` | what the steps say must happen to a message that was tampered with | 1.7 |
 | `control`, `access`, `waiting`, `broker_side` | B on the MQTT broker: method, guard, channels | 1.4 |
 | `ends`, `journal` | P and S between machine and client; their entries in a trace | 1.3 - 1.5 |
-| `faces`, `parties`, `memory_parties` | P and S to use: what is common; on paho; on light clients | 1.3 - 1.5 |
+| `faces`, `parties`, `memory_parties` | P and S to use: on paho, on light clients | 1.3 - 1.5 |
 | `demonstration`, `commands` | all four over sockets; each party in a process of its own | |
 """
 
