@@ -188,7 +188,9 @@ class ClientLink(asyncio.Protocol):
     def _keep_alive_due(self) -> None:
         # Sending does not move the timer; it looks here when it is due. One timer a connection, whatever
         # is sent.
-        if self._loop.time() - self._last_sent < self._keep_alive:
+        # (Put as the timer was: a difference may round to less than what was waited for, and then the virtual
+        # clock would stand still.)
+        if self._loop.time() < self._last_sent + self._keep_alive:
             self._arm_keep_alive()
         elif self.pings_answered < self.pings_sent:
             # 3.1.2.10: "If a Client does not receive a PINGRESP packet within a reasonable amount of time

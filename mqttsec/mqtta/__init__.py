@@ -1,0 +1,34 @@
+"""MQTT-A: an anonymity network of bridge brokers on real brokers (Buccafurri, De Angelis, Lazzaro, 2023).
+
+Its parties: bridge brokers forward by chance, public brokers host the topics and are any brokers, discovery
+brokers say who and where all these are.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mqttsec.mqtta.companion import Companion as Companion
+    from mqttsec.mqtta.discovery import DiscoveryBroker as DiscoveryBroker
+    from mqttsec.mqtta.discovery import Limits as Limits
+    from mqttsec.mqtta.discovery_client import DiscoveryClient as DiscoveryClient
+    from mqttsec.mqtta.notices import At as At
+
+_HOME = {
+    "At": "notices",
+    "Companion": "companion",
+    "DiscoveryBroker": "discovery",
+    "DiscoveryClient": "discovery_client",
+    "Limits": "discovery",
+}
+"""Public name: the module that it lives in, imported when it is first asked for (PEP 562)."""
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'mqttsec.mqtta' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"mqttsec.mqtta.{_HOME[name]}"), name)
