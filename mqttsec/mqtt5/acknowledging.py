@@ -39,7 +39,7 @@ def take_short(connection: Connection, session: Session, data: bytes) -> int:
 
 def _puback(connection: Connection, session: Session, packet_id: int, reason_code: int) -> None:
     outbox = session.outbox
-    outbox.puback(packet_id)
+    outbox.puback(packet_id, reason_code)
     if outbox.queued:
         connection.pump()
 

@@ -20,7 +20,7 @@ from mqttsec.errors import ConfigurationError, MalformedPacketError
 from mqttsec.mqtt5 import fanout
 from mqttsec.mqtt5.auth import AuthenticationMethod
 from mqttsec.mqtt5.connection import Connection, Expect
-from mqttsec.mqtt5.hooks import Extension, Guard, Service, Watch, ask, tell
+from mqttsec.mqtt5.hooks import Arrival, Extension, Guard, Relay, Service, Watch, ask, take_over, tell
 from mqttsec.mqtt5.listening import ListeningBroker
 from mqttsec.mqtt5.message import Message, forwarded
 from mqttsec.mqtt5.plugins import PacketView, TopicFiltering
@@ -284,13 +284,23 @@ class Broker(ListeningBroker):
             return
         if self.filtering.immediate:
             if self.filtering.permits(session, will.topic, Action.PUBLISH):
-                self._deliver(message)
+                self._deliver_will(session, message)
         else:
             self.in_background(self._send_will_slowly(session, message))
 
     async def _send_will_slowly(self, session: Session, message: Message) -> None:
         if await self.filtering.ask(session, message.topic, Action.PUBLISH):
-            await self._deliver_slowly(message)
+            if self.router.relay_of(message.topic) is None:
+                await self._deliver_slowly(message)
+            else:
+                self._deliver_will(session, message)
+
+    def _deliver_will(self, session: Session, message: Message) -> None:
+        relay = self.router.relay_of(message.topic)
+        if relay is None:
+            self._deliver(message)
+        else:
+            take_over(relay, Arrival(session, message, 0, message.properties))
 
     # Messages ----------------------------------------------------------------------------------
 
@@ -394,6 +404,16 @@ class Broker(ListeningBroker):
         """
         try:
             self.router.serve(check_topic_filter(topic_filter), service)
+        except MalformedPacketError as error:
+            raise ConfigurationError(str(error)) from None
+
+    def relay(self, prefix: str, relay: Relay) -> None:
+        """Let `relay` have all that clients publish and subscribe to under the topic levels `prefix`.
+
+        A guard is asked, a channel does not see such messages. Raises `ConfigurationError` for no topic.
+        """
+        try:
+            self.router.relay(check_topic_name(prefix), relay)
         except MalformedPacketError as error:
             raise ConfigurationError(str(error)) from None
 

@@ -25,6 +25,8 @@ class Delivery:
     """The message; its `packet_id` is set when it is sent for the first time."""
     finished: Callable[[int | MqttsecError], None]
     """Called once: with the Reason Code of the last acknowledgement, or with why there is none."""
+    accepted: Callable[[], None] | None = None
+    """Called, if set, when a QoS 2 message is the Server's (PUBREC); `finished` follows with PUBCOMP."""
 
 
 class ClientSession:
@@ -131,6 +133,8 @@ class ClientSession:
             return None
         # [MQTT-4.3.3-6] "MUST NOT re-send the PUBLISH once it has sent the corresponding PUBREL packet."
         self._released[packet_id] = self._published.pop(packet_id)
+        if delivery.accepted is not None:
+            delivery.accepted()
         return Pubrel(packet_id)
 
     def _finish(self, deliveries: dict[int, Delivery], packet_id: int, reason_code: int) -> None:

@@ -35,6 +35,7 @@ from mqttsec.packets import (
     Connect,
     Disconnect,
     Packet,
+    PacketType,
     ReasonCode,
     Splitter,
     decode,
@@ -153,6 +154,12 @@ class Connection(BrokerProtocolHandler, asyncio.Protocol):  # type: ignore[misc,
         if len(head) + 2 + len(tail) > self.maximum_packet_size:
             return None
         return head, tail
+
+    def acknowledge(self, qos: int, packet_id: int, reason_code: int) -> None:
+        """Answer a PUBLISH of QoS 1 or 2, some time after it came."""
+        packet_type = PacketType.PUBACK if qos == 1 else PacketType.PUBREC
+        self.push(acknowledging.answer_bytes(self, packet_type, packet_id, reason_code))
+        self.broker.schedule_flush()
 
     def pump(self) -> None:
         """Send what the session's outbox may send now."""

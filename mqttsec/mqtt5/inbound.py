@@ -13,7 +13,7 @@ from mqttsec.errors import MalformedPacketError, MqttsecError, ProtocolError
 from mqttsec.mqtt5 import acknowledging, connecting, fanout, subscribing
 from mqttsec.mqtt5.acknowledging import answer_bytes
 from mqttsec.mqtt5.faults import report_fault
-from mqttsec.mqtt5.hooks import ask, hand_over
+from mqttsec.mqtt5.hooks import Arrival, ask, hand_over, take_over
 from mqttsec.mqtt5.message import Forwarded, Message, forwarded, forwarded_from_wire
 from mqttsec.mqtt5.router import Route, is_servers_own
 from mqttsec.packets import (
@@ -151,6 +151,9 @@ def _publish(connection: Connection, session: Session, frame: bytes) -> None:
         # [MQTT-4.3.3-10] until PUBREL the same Packet Identifier is the same message: acknowledge it again,
         # and "MUST NOT cause duplicate messages to be delivered to any onward recipients".
         connection.push(answer_bytes(connection, PacketType.PUBREC, packet_id, 0))
+    elif packet_id and packet_id in session.relayed:
+        # Sent again on a new connection while a relay still has it: its answer goes to this connection.
+        return
     elif broker.filtering.immediate:
         allowed = not broker.filtering.enabled or broker.filtering.permits(
             session, route.topic, Action.PUBLISH
@@ -217,11 +220,13 @@ def _check_limits(connection: Connection, session: Session, qos: int, retain: in
     # [MQTT-3.2.2-14] retained messages where Retain Available is 0: 0x9A.
     if retain and not settings.retain_available:
         raise ProtocolError("retained messages are not available here", ReasonCode.RETAIN_NOT_SUPPORTED)
-    # [MQTT-3.3.4-7]: more unfinished publications than Receive Maximum: 0x93. QoS 1 is acknowledged at once,
-    # so only QoS 2 can pile up.
-    if qos == 2 and len(session.received) >= settings.receive_maximum and packet_id not in session.received:
+    # [MQTT-3.3.4-7]: more unfinished publications than Receive Maximum: 0x93. QoS 1 is acknowledged at once
+    # unless a relay has it, so else only QoS 2 can pile up.
+    open_ones = len(session.received) + len(session.relayed) if qos == 2 else len(session.relayed)
+    known = packet_id in session.received or packet_id in session.relayed
+    if qos and open_ones >= settings.receive_maximum and not known:
         raise ProtocolError(
-            "more QoS 2 publications than the Receive Maximum", ReasonCode.RECEIVE_MAXIMUM_EXCEEDED
+            f"more QoS {qos} publications than the Receive Maximum", ReasonCode.RECEIVE_MAXIMUM_EXCEEDED
         )
 
 
@@ -263,6 +268,9 @@ def _route(
         if code < 0x80:
             code = hand_over(route.service, session, message.topic, message.payload, properties.properties)
         _acknowledge(connection, session, message, packet_id, code)
+        return
+    if route.relay is not None and code < 0x80:
+        take_over(route.relay, Arrival(session, message, packet_id, properties.properties))
         return
     if session.channel is not None and code < 0x80:
         message, code = _through_channel(session, message, properties)

@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from types import TracebackType
 
-from mqttsec.errors import ConfigurationError, ConnectionFailed, Refused, TimedOut
+from mqttsec.errors import ConfigurationError, ConnectionFailed, MqttsecError, Refused, TimedOut
 from mqttsec.mqtt5.arguments import payload_bytes, shown
 from mqttsec.mqtt5.client_session import Delivery
 from mqttsec.mqtt5.light_connecting import LightConnecting
@@ -85,6 +85,25 @@ class LightClient(LightConnecting):
                 f"{self._name}: the Server refused a message on {topic!r}, {reason_name(code)}", code
             )
         return code
+
+    def submit(
+        self,
+        publish: Publish,
+        finished: Callable[[int | MqttsecError], None],
+        accepted: Callable[[], None] | None = None,
+    ) -> None:
+        """Publish at QoS 1 or 2 without waiting, connected or not; for who has thousands under way.
+
+        `finished` is called once, with the Reason Code of the last acknowledgement or with why there is none;
+        at QoS 2 `accepted` is called before, when the message is the Server's (PUBREC). Without a connection
+        the message leaves with the next one. Raises `ProtocolError` for what may not be sent.
+        """
+        self._check_properties(publish.properties)
+        if self._connected:
+            self.granted.check(publish, self.protocol)
+        self.session.submit(Delivery(publish, finished, accepted))
+        if self._connected and self._link is not None:
+            self._send_ready(self._link)
 
     async def subscribe(
         self, *filters: str | SubscribeFilter, qos: int = 0, properties: Properties = NO_PROPERTIES

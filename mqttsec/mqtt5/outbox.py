@@ -30,6 +30,7 @@ class Released(NamedTuple):
 
 RELEASED = Released()
 _Push = Callable[[bytes], None]
+_Heard = Callable[[Message, int], None]
 _Encode = Callable[[Delivery], tuple[bytes, bytes] | None]
 # What encodes a delivery for its connection; None where the client does not take a packet that large:
 # [MQTT-3.1.2-25] then "it MUST discard it without sending it and then behave as if it had completed
@@ -43,7 +44,7 @@ class Outbox:
     the broker's own limit if that is lower [MQTT-3.3.4-9].
     """
 
-    __slots__ = ("_active", "_next", "_queue", "_queued_bytes", "dropped", "inflight", "window")
+    __slots__ = ("_active", "_next", "_queue", "_queued_bytes", "dropped", "heard", "inflight", "window")
 
     def __init__(self) -> None:
         self.window = 0
@@ -56,6 +57,9 @@ class Outbox:
         self._next = 1
         self.dropped = 0
         """Messages given up because the queue was full or they expired."""
+        self.heard: _Heard | None = None
+        """Called, if set, with each message that the client has taken over (PUBACK, PUBREC) and the Reason
+        Code; also when a message is given up: 0 where the standard takes it for done, else 0x97."""
 
     @property
     def queued(self) -> int:
@@ -95,8 +99,11 @@ class Outbox:
     def drop_newest(self) -> None:
         """Give up the message that was queued last."""
         if self._queue and not isinstance(self._queue[-1], int):
-            self._queued_bytes -= len(self._queue.pop().message.payload)  # type: ignore[union-attr]
+            message: Message = self._queue.pop().message  # type: ignore[union-attr]
+            self._queued_bytes -= len(message.payload)
             self.dropped += 1
+            if self.heard is not None:
+                self.heard(message, ReasonCode.QUOTA_EXCEEDED)
 
     def pump(self, push: _Push, encode: _Encode, now: float) -> None:
         """Send what waits as far as the window allows. `now` is loop time in seconds."""
@@ -109,6 +116,8 @@ class Outbox:
             parts = None if item.message.expired(now) else encode(item)
             if parts is None:
                 self.dropped += 1
+                if self.heard is not None:
+                    self.heard(item.message, ReasonCode.SUCCESS)
                 continue
             waiting, self._queue = self._queue, deque()
             self.send(item, *parts, push)
@@ -123,6 +132,8 @@ class Outbox:
         parts = encode(entry)
         if parts is None:
             self._finish(packet_id)
+            if self.heard is not None:
+                self.heard(entry.message, ReasonCode.SUCCESS)
             return
         push(with_dup(parts[0]))
         push(packet_id.to_bytes(2, "big"))
@@ -157,7 +168,7 @@ class Outbox:
         else:
             self._active -= 1
 
-    def puback(self, packet_id: int) -> None:
+    def puback(self, packet_id: int, reason_code: int = 0) -> None:
         """PUBACK came: the QoS 1 delivery is complete. An unknown identifier is ignored.
 
         Raises `ProtocolError` when the identifier belongs to a QoS 2 delivery.
@@ -168,6 +179,8 @@ class Outbox:
         if isinstance(entry, Released) or entry.form.qos != 1:
             raise ProtocolError("PUBACK answers a QoS 2 PUBLISH")
         self._finish(packet_id)
+        if self.heard is not None:
+            self.heard(entry.message, reason_code)
 
     def pubrec(self, packet_id: int, reason_code: int) -> bytes:
         """PUBREC came; returns the PUBREL to send, or nothing where the client refused.
@@ -182,9 +195,11 @@ class Outbox:
         if reason_code >= 0x80:
             # 4.3.3: a PUBREC of 0x80 or more frees the Packet Identifier; there is no PUBREL.
             self._finish(packet_id)
-            return b""
-        self.inflight[packet_id] = RELEASED
-        return pubrel(packet_id)
+        else:
+            self.inflight[packet_id] = RELEASED
+        if self.heard is not None and isinstance(entry, Delivery):
+            self.heard(entry.message, reason_code)
+        return b"" if reason_code >= 0x80 else pubrel(packet_id)
 
     def pubcomp(self, packet_id: int) -> None:
         """PUBCOMP came: the QoS 2 delivery is complete. An unknown identifier is ignored.

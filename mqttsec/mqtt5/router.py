@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from mqttsec.mqtt5.hooks import Service
+from mqttsec.mqtt5.hooks import Relay, Service
 from mqttsec.mqtt5.message import Form
 from mqttsec.mqtt5.session import Session, Subscription
 from mqttsec.packets import MQTT_5
@@ -143,7 +143,7 @@ class Plan(NamedTuple):
 class Route:
     """All receivers of one topic."""
 
-    __slots__ = ("_plans", "service", "shared", "targets", "topic")
+    __slots__ = ("_plans", "relay", "service", "shared", "targets", "topic")
 
     def __init__(
         self,
@@ -151,11 +151,14 @@ class Route:
         targets: list[Target],
         shared: list[tuple[str, list[Subscription]]],
         service: Service | None = None,
+        relay: Relay | None = None,
     ) -> None:
         self.topic = topic
         self.targets = targets
         self.service = service
         """Takes what clients publish, in place of the receivers."""
+        self.relay = relay
+        """Takes what clients publish elsewhere, in place of the receivers."""
         self.shared = shared
         """(Topic Filter, subscriptions) of each shared subscription that matches."""
         self._plans: dict[tuple[int, bool], Plan] = {}
@@ -197,11 +200,24 @@ class Router:
         self._remembered = 0
         self._turns: dict[str, int] = {}
         self._services: list[tuple[str, Service]] = []
+        self._relays: dict[str, Relay] = {}
 
     def serve(self, topic_filter: str, service: Service) -> None:
         """From now on `service`, unless an earlier one fits, takes what is published under a filter."""
         self._services.append((topic_filter, service))
         self.forget()
+
+    def relay(self, prefix: str, relay: Relay) -> None:
+        """From now on `relay` has all topics that begin with the level or levels `prefix`."""
+        self._relays[prefix] = relay
+        self.forget()
+
+    def relay_of(self, topic: str) -> Relay | None:
+        """Who has a topic, or all topics of a filter, taken over."""
+        for prefix, relay in self._relays.items():
+            if topic.startswith(prefix) and topic[len(prefix) : len(prefix) + 1] in ("", "/"):
+                return relay
+        return None
 
     def subscribe(self, row: Subscription) -> None:
         """Enter a subscription, in place of one with the same filter and session [MQTT-3.8.4-3]."""
@@ -264,7 +280,7 @@ class Router:
             for row in rows:
                 targets.setdefault(row.session, Target(row.session)).subscriptions.append(row)
         service = next((found for wanted, found in self._services if matches(wanted, topic)), None)
-        return Route(topic, list(targets.values()), shared, service)
+        return Route(topic, list(targets.values()), shared, service, self.relay_of(topic))
 
     def next_of_share(self, topic_filter: str, rows: list[Subscription]) -> Subscription:
         """Whose turn it is in a shared subscription: round robin, connected sessions first (4.8.2)."""

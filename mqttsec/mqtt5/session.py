@@ -13,6 +13,7 @@ from mqttsec.packets import MQTT_5, Will
 if TYPE_CHECKING:
     from mqttsec.mqtt5.channel import Channel
     from mqttsec.mqtt5.connection import Connection
+    from mqttsec.mqtt5.hooks import Arrival
 
 
 class SessionState:
@@ -55,6 +56,8 @@ class Session(amqtt.session.Session):  # type: ignore[misc, unused-ignore]
         """What is owed to the client."""
         self.received: set[int] = set()
         """Packet Identifiers of QoS 2 publications whose PUBREL has not come [MQTT-4.3.3-10]."""
+        self.relayed: dict[int, Arrival] = {}
+        """Publications that a relay has not acknowledged yet, by Packet Identifier."""
         self.will: Will | None = None
         """Will Message of the current connection, or of the last one while its delay runs."""
         self.will_timer: asyncio.TimerHandle | None = None
@@ -98,6 +101,7 @@ class Session(amqtt.session.Session):  # type: ignore[misc, unused-ignore]
         super().clear_queues()
         self.outbox.clear()
         self.received.clear()
+        self.relayed.clear()
 
     def cancel_timers(self) -> None:
         """The client is back, or the session is over: nothing runs out any more."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,8 @@ from amqtt.events import BrokerEvents
 
 from mqttsec.errors import ProtocolError
 from mqttsec.mqtt5 import fanout
-from mqttsec.mqtt5.hooks import ask, tell
+from mqttsec.mqtt5.faults import report_fault
+from mqttsec.mqtt5.hooks import Relay, ask, tell
 from mqttsec.mqtt5.message import Form, Message
 from mqttsec.mqtt5.session import Session, Subscription
 from mqttsec.packets import (
@@ -75,11 +76,15 @@ def _subscribe(
     """Enter the subscriptions and answer; returns the retained messages that are due, found one by one."""
     identifiers = packet.properties.subscription_identifier
     identifier = identifiers[0] if identifiers else None
-    codes: list[int] = []
+    answers = _Answers(connection, session, packet)
     due: list[Iterator[tuple[Message, Form]]] = []
     # [MQTT-3.8.4-5], [MQTT-3.8.4-6] many filters in one packet count as many packets, answered by one SUBACK.
-    for item, may in zip(packet.filters, allowed, strict=True):
+    for place, (item, may) in enumerate(zip(packet.filters, allowed, strict=True)):
         code = _refusal(connection, session, item) if may else ReasonCode.NOT_AUTHORIZED
+        relay = connection.broker.router.relay_of(_asked_for(item))
+        if code is None and relay is not None:
+            _through_relay(relay, session, item, packet, answers.at(place))
+            continue
         if code is None:
             is_new = item.topic_filter not in session.subscriptions
             row = Subscription(
@@ -99,11 +104,48 @@ def _subscribe(
                 qos=row.qos,
             )
             code = row.qos
-        codes.append(code)
-    if connection.protocol < MQTT_5:
-        codes = [code if code < 0x80 else SUBACK_FAILURE for code in codes]
-    connection.send(Suback(packet.packet_id, tuple(codes)))
+        answers.at(place)(code)
     return chain.from_iterable(due)
+
+
+class _Answers:
+    """The Reason Codes of one SUBACK, which leaves when the last of them is known."""
+
+    def __init__(self, connection: Connection, session: Session, packet: Subscribe) -> None:
+        self._connection, self._session, self._number = connection, session, packet.packet_id
+        self._codes: list[int | None] = [None] * len(packet.filters)
+
+    def at(self, place: int) -> Callable[[int], None]:
+        """What takes the answer to the filter at `place`; only the first one counts."""
+
+        def answer(code: int) -> None:
+            if self._codes[place] is None:
+                self._codes[place] = code
+                self._send()
+
+        return answer
+
+    def _send(self) -> None:
+        codes = [code for code in self._codes if code is not None]
+        # A client that has gone, and come back perhaps, asks anew: the answer was for its old connection.
+        if len(codes) < len(self._codes) or self._connection.session is not self._session:
+            return
+        if self._connection.protocol < MQTT_5:
+            codes = [code if code < 0x80 else SUBACK_FAILURE for code in codes]
+        self._connection.send(Suback(self._number, tuple(codes)))
+
+
+def _through_relay(
+    relay: Relay, session: Session, item: SubscribeFilter, packet: Subscribe, answer: Callable[[int], None]
+) -> None:
+    if item.topic_filter.startswith(SHARE):
+        answer(ReasonCode.SHARED_SUBSCRIPTIONS_NOT_SUPPORTED)
+        return
+    try:
+        relay.subscribe(session, item, packet.properties, answer)
+    except Exception as error:
+        report_fault("a relay", session.client_id, error)
+        answer(ReasonCode.IMPLEMENTATION_SPECIFIC_ERROR)
 
 
 def _refusal(connection: Connection, session: Session, item: SubscribeFilter) -> int | None:
@@ -151,8 +193,12 @@ def _retained(
 
 def on_unsubscribe(connection: Connection, session: Session, packet: Unsubscribe) -> None:
     """A client gives subscriptions up; deliveries that have begun are completed [MQTT-3.10.4-3]."""
-    codes = []
+    codes: list[int] = []
     for topic_filter in packet.topic_filters:
+        relay = connection.broker.router.relay_of(topic_filter)
+        if relay is not None:
+            codes.append(relay.unsubscribe(session, topic_filter, packet.properties))
+            continue
         existed = connection.broker.router.unsubscribe(session, topic_filter)
         codes.append(ReasonCode.SUCCESS if existed else ReasonCode.NO_SUBSCRIPTION_EXISTED)
         if existed and connection.broker.watch is not None:
