@@ -15,12 +15,12 @@ PYTEST := $(RUN) -m pytest -q
 NBVAL := $(PYTEST) --nbval --nbval-current-env --nbval-cell-timeout=120 --timeout=300
 
 .DEFAULT_GOAL := help
-.PHONY: help labs test setup peers lint unit interop check-notebooks browser notebooks docs-check constraints clean
+.PHONY: help labs test setup peers lint unit interop check-notebooks browser notebooks docs docs-check constraints clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | sed -n '1,6p'
 	@echo "Parts of make test: lint unit interop check-notebooks browser"
-	@echo "For authors: notebooks (write both editions of every lab), constraints, docs-check, clean"
+	@echo "For authors: notebooks (write both editions of every lab), docs, constraints, docs-check, clean"
 
 # -- the two commands -----------------------------------------------------------------------------
 
@@ -66,6 +66,10 @@ browser: setup
 
 notebooks: setup
 	$(RUN) -m tools.editions
+
+docs: setup
+	PYTHONPATH=. NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --quiet
+	@echo "The documentation is in build/docs/index.html"
 
 docs-check: setup
 	$(PYTEST) tests/test_project.py

@@ -28,8 +28,9 @@ class InProcessBroker:
         port: its port; 0 takes a free one.
         websocket_port: port of a WebSocket listener; None: no such listener, 0: a free port.
         tls_port: port of a TLS listener; None: none. Needs `certificate` and `key`.
-        certificate, key, ca: PEM files of the TLS listener; `ca` is what client certificates are
-            checked against.
+        certificate: PEM file of the TLS listener's certificate.
+        key: PEM file of its private key.
+        ca: PEM file that client certificates are checked against.
         plugins: amqtt plugins, dotted path to configuration.
         trace: where events are recorded.
         methods: enhanced authentication methods.
