@@ -32,7 +32,7 @@ def _fill(place: re.Match[str]) -> str:
 def names(room: str) -> str:
     """A directive of mkdocstrings for each public name that stands in `room`'s face.
 
-    A name is documented where it is defined; numbers and tables without a docstring of their own are left out.
+    A name is documented where it is defined; constants, which have no home, are left out.
     """
     module = importlib.import_module(room)
     lines = []
