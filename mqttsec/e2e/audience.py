@@ -53,6 +53,7 @@ class Audiences:
     def __init__(self, party: Party) -> None:
         self._party = party
         self._by_stream: dict[Stream, _Audience] = {}
+        self._routed: tuple[bytes, str] = (b"", "")
 
     def members(self, stream: Stream) -> tuple[str, ...]:
         """The receivers of a stream, in order of joining."""
@@ -149,11 +150,18 @@ class Audiences:
 
     # Block 3 -----------------------------------------------------------------------------------
 
+    def routes(self, payload: bytes, publisher: str) -> None:
+        """`payload`, which is about to be routed, is of `publisher`: it need not be looked up again."""
+        self._routed = payload, publisher
+
     def seal(self, client_id: str, wire_topic: str, payload: bytes, shared: dict[Any, Any]) -> bytes:
         """A message with the layer between B and S; see `Broker.outbound`."""
         publisher = shared.get("publisher")
         if publisher is None:
-            publisher = shared["publisher"] = parse(payload, Place.END_TO_END).publisher
+            routed, publisher = self._routed
+            if routed is not payload:
+                publisher = parse(payload, Place.END_TO_END).publisher
+            shared["publisher"] = publisher
         audience, member = self._receiver(publisher, client_id, wire_topic)
         if self._party.setup.row.broker_subscriber.protection is Protection.NONE:
             return payload

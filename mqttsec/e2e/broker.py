@@ -404,11 +404,13 @@ class Broker:
         if link is None:
             raise LayerRefused(f"{client_id!r} has no channel: connect as a publisher", LayerCheck.KEY)
         if link.opener is None:
-            parse(payload, Place.END_TO_END)
+            self._audiences.routes(payload, parse(payload, Place.END_TO_END).publisher)
             return payload
         outer = parse(payload, Place.TO_BROKER)
         body = link.opener.peek(wire_topic, outer)
-        if parse(body, Place.END_TO_END).publisher != client_id:
+        publisher = parse(body, Place.END_TO_END).publisher
+        self._audiences.routes(body, publisher)
+        if publisher != client_id:
             raise LayerRefused("the message speaks for another publisher", LayerCheck.FORM)
         link.opener.accept(outer)
         return body

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from mqttsec.crypto import Box, Epoch, Identity, Keyring, Operations, Peer, SealKey, Suite, fields
 from mqttsec.e2e.encoding import decode
 from mqttsec.e2e.messages import Layer
+from mqttsec.e2e.quick import Bound, quick_layer
 from mqttsec.e2e.schemes import Protection
 from mqttsec.e2e.setup import Setup
 from mqttsec.errors import HandshakeError, MalformedPacketError, TamperError
@@ -215,6 +216,7 @@ class Opener:
         self.key_id = key_id
         """Names the key in the header."""
         self._box_of = box_of
+        self._bound = Bound(place, publisher, key_id)
         self._window = Window(1 if in_order else REORDERING)
 
     def take(
@@ -249,7 +251,8 @@ class Opener:
         if hardened:
             self._window.check(layer.sequence)
         try:
-            body = self._open(box, layer, associated(layer, topic) if hardened else b"")
+            bound = self._bound.of(topic, layer.epoch, layer.sequence) if hardened else b""
+            body = self._open(box, layer, bound)
         except TamperError as error:
             raise LayerRefused(str(error), LayerCheck.TAG) from None
         if peer is not None:
@@ -307,7 +310,7 @@ class GroupBoxes:
 def parse(payload: bytes, place: Place) -> Layer:
     """The outermost layer of a payload. Raises `LayerRefused` where it is none, or another one."""
     try:
-        layer = decode(payload, Layer)
+        layer = quick_layer(payload) or decode(payload, Layer)
     except MalformedPacketError as error:
         raise LayerRefused(f"no protected message ({error}): discard it", LayerCheck.FORM) from None
     if layer.layer != place:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from mqttsec.crypto import Box, PairKeys, fields
@@ -250,21 +251,24 @@ class Publisher:
         One for each subscriber where the end-to-end key is individual, else one. None where nobody has
         asked for the topic yet: there is no key that anybody could read it with.
         """
+        return list(self.copies(topic, message))
+
+    def copies(self, topic: str, message: bytes) -> Iterator[tuple[str, bytes]]:
+        """`protect`, each copy sealed when it is asked for: the first can be on its way before the last."""
         if self._channel is None:
             raise HandshakeError(
                 "there is no channel to the broker yet: connect first", party=self.party.title
             )
         stream = self._streams.get(topic)
         if stream is None:
-            return []
+            return
         if stream.sealer is not None:
-            return [(topic, self._put(topic, stream.sealer, message))]
-        return [
-            (wire_topic, self._put(wire_topic, member.sealer, message))
-            for name, member in stream.members.items()
-            if member.sealer is not None
-            for wire_topic in (recipient_topic(topic, name),)
-        ]
+            yield topic, self._put(topic, stream.sealer, message)
+            return
+        for name, member in stream.members.items():
+            if member.sealer is not None:
+                wire_topic = recipient_topic(topic, name)
+                yield wire_topic, self._put(wire_topic, member.sealer, message)
 
     def _put(self, wire_topic: str, sealer: Sealer, message: bytes) -> bytes:
         party = self.party
