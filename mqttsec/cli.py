@@ -38,6 +38,7 @@ COMMANDS = (
     Command("pub", "publish under a scheme", "mqttsec.e2e.commands.pub"),
     Command("sub", "subscribe under a scheme and print what comes, in plain", "mqttsec.e2e.commands.sub"),
     Command("bench fanout", "measure fan-out against mosquitto and amqtt", "mqttsec.measure.fanout"),
+    Command("bench anonymity", "simulate paths through a crowd, beside theory", "mqttsec.anonymity.command"),
     Command("check", "run submitted notebooks again and list what their checks say", "mqttsec.check.command"),
 )
 

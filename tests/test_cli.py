@@ -52,7 +52,7 @@ def test_unknown_command_is_one_line_with_the_nearest_name() -> None:
     assert done.returncode == 2
     assert done.stderr == (
         "mqttsec: there is no command 'brokr'; did you mean 'broker'? "
-        "Otherwise the commands are: labs, demo, broker, identities, pub, sub, bench fanout, check\n"
+        f"Otherwise the commands are: {', '.join(command.words for command in cli.COMMANDS)}\n"
     )
 
 
@@ -67,7 +67,9 @@ def test_a_broker_on_an_impossible_port_is_refused(option: str, port: str) -> No
 
 def test_first_word_of_two_says_which_second_words_there_are() -> None:
     done = run("bench")
-    assert (done.returncode, done.stderr) == (2, "mqttsec: say what to bench: bench fanout\n")
+    measured = [command.words for command in cli.COMMANDS if command.words.startswith("bench ")]
+    assert len(measured) > 1 and done.returncode == 2
+    assert done.stderr == f"mqttsec: say what to bench: {', '.join(measured)}\n"
 
 
 class FakeModule:
