@@ -12,9 +12,10 @@ from mqttsec.check.exercises import (
     started,
 )
 from mqttsec.check.report import Report, Row
+from mqttsec.check.students import seed_of
 from mqttsec.check.verdict_log import log_to
 
 __all__ = [
     "Checks", "Exercise", "ExerciseBook", "Progress", "Report", "Row", "State", "Verdict", "is_unanswered",
-    "log_to", "number", "require", "started",
+    "log_to", "number", "require", "seed_of", "started",
 ]

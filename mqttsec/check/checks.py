@@ -54,7 +54,7 @@ class Checks:
         }
         self._tries = dict.fromkeys(book.exercises, 0)
         for row in self.progress().rows:
-            log_verdict(book.name, row)
+            log_verdict(book.name, row, self._facts.get("seed"))
 
     def __getattr__(self, part: str) -> Callable[..., Verdict]:
         book: ExerciseBook = self.__dict__["_book"]
@@ -106,7 +106,6 @@ class Checks:
         if verdict.state is not State.TODO:
             self._tries[part] += 1
         self._last[part] = verdict
-        log_verdict(
-            self._book.name, Row(part, exercise.title, verdict.state, self._tries[part], verdict.message)
-        )
+        row = Row(part, exercise.title, verdict.state, self._tries[part], verdict.message)
+        log_verdict(self._book.name, row, self._facts.get("seed"))
         return verdict

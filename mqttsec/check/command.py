@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from mqttsec.check.report import row_values, write_csv
+from mqttsec.check.students import class_list
 from mqttsec.check.submission import Limits, NotANotebook, Submission, rerun
 from mqttsec.errors import ConfigurationError
 
-COLUMNS = ("notebook", "lab", "part", "title", "state", "tries", "message")
+COLUMNS = ("notebook", "student", "seed", "lab", "part", "title", "state", "tries", "message")
+NOBODY = "nobody in the class list"
 PROBLEM = "problem"
 """What stands for the state in the grade book's row of a notebook that did not run to its end."""
 
@@ -29,6 +31,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("notebooks", nargs="+", metavar="NOTEBOOK")
     parser.add_argument("--csv", metavar="FILE", help="write the verdicts as CSV too, for a grade book")
     parser.add_argument("--json", action="store_true", help="print JSON instead of the list")
+    parser.add_argument("--students", metavar="FILE",
+                        help="names, one a line: says whose variant (seed_of) each notebook is")
     shown = "(default: %(default)s)"
     parser.add_argument("--cell-seconds", type=float, metavar="S", default=limits.cell_seconds,
                         help=f"a cell that takes longer is interrupted {shown}")
@@ -39,15 +43,17 @@ def main(arguments: list[str]) -> int:
     given = parser.parse_args(arguments)
     limits = Limits(given.cell_seconds, given.total_seconds, given.memory_mb)
 
+    students = class_list(given.students) if given.students else {}
     submissions = []
     for path, name in zip(given.notebooks, names(given.notebooks), strict=True):
         submissions.append(replace(_rerun_or_say_why_not(path, limits), notebook=name))
         if not given.json:
-            print(as_text(submissions[-1]), flush=True)
+            print(as_text(submissions[-1], students), flush=True)
     if given.json:
-        print(json.dumps([as_dict(submission) for submission in submissions], indent=2, ensure_ascii=False))
+        listed = [as_dict(submission, students) for submission in submissions]
+        print(json.dumps(listed, indent=2, ensure_ascii=False))
     if given.csv:
-        write_grade_book(Path(given.csv), submissions)
+        write_grade_book(Path(given.csv), submissions, students)
     return 0 if all(submission.finished for submission in submissions) else 1
 
 
@@ -66,10 +72,12 @@ def _rerun_or_say_why_not(path: str, limits: Limits) -> Submission:
         return Submission(path, (), (str(error),), finished=False)
 
 
-def as_text(submission: Submission) -> str:
+def as_text(submission: Submission, students: Mapping[int, str] | None = None) -> str:
     """The list of one notebook, for the terminal."""
     right = sum(row.state.value == "ok" for _, row in submission.rows)
     lines = [f"{submission.notebook}: {right} of {len(submission.rows)} ok"]
+    for lab, seed in submission.seeds.items():
+        lines[0] += f", {lab} with seed {seed}{whose(seed, students, ' (', ')')}"
     for lab, row in submission.rows:
         line = f"  {lab} {row.part.replace('_', ' '):<12} {row.state.value:<6} {row.title}"
         lines.append(line if row.state.value != "wrong" else f"{line} - {row.message}")
@@ -79,9 +87,20 @@ def as_text(submission: Submission) -> str:
     return "\n".join(lines)
 
 
-def as_dict(submission: Submission) -> dict[str, object]:
+def whose(seed: int | None, students: Mapping[int, str] | None, before: str = "", after: str = "") -> str:
+    """Whose variant a seed is: a name of the class list, `NOBODY`, or "" without a list."""
+    if not students or seed is None:
+        return ""
+    return f"{before}{students.get(seed, NOBODY)}{after}"
+
+
+def as_dict(submission: Submission, students: Mapping[int, str] | None = None) -> dict[str, object]:
     """One notebook as JSON sees it."""
-    rows = [{"lab": lab, **vars(row), "state": row.state.value} for lab, row in submission.rows]
+    rows = [
+        {"lab": lab, "seed": submission.seeds.get(lab), "student": whose(submission.seeds.get(lab), students),
+         **vars(row), "state": row.state.value}
+        for lab, row in submission.rows
+    ]
     return {
         "notebook": submission.notebook,
         "finished": submission.finished,
@@ -90,18 +109,23 @@ def as_dict(submission: Submission) -> dict[str, object]:
     }
 
 
-def write_grade_book(path: Path, submissions: Sequence[Submission]) -> None:
+def write_grade_book(
+    path: Path, submissions: Sequence[Submission], students: Mapping[int, str] | None = None
+) -> None:
     """Write one CSV row per notebook and exercise. Raises `ConfigurationError` if it cannot be written."""
     try:
         with path.open("w", encoding="utf-8", newline="") as file:
-            write_csv(file, COLUMNS, _grade_book_rows(submissions))
+            write_csv(file, COLUMNS, _grade_book_rows(submissions, students))
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
-def _grade_book_rows(submissions: Sequence[Submission]) -> Iterator[tuple[object, ...]]:
+def _grade_book_rows(
+    submissions: Sequence[Submission], students: Mapping[int, str] | None
+) -> Iterator[tuple[object, ...]]:
     for submission in submissions:
         for lab, row in submission.rows:
-            yield submission.notebook, lab, *row_values(row)
+            seed = submission.seeds.get(lab)
+            yield submission.notebook, whose(seed, students), seed, lab, *row_values(row)
         if not submission.finished:
-            yield submission.notebook, "", "", "", PROBLEM, 0, "; ".join(submission.problems)
+            yield submission.notebook, "", "", "", "", "", PROBLEM, 0, "; ".join(submission.problems)

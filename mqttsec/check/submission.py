@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import json
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from mqttsec.check.report import Row
-from mqttsec.check.verdict_log import log_to, read_log
+from mqttsec.check.verdict_log import log_to, read_log, read_seeds
 from mqttsec.errors import ConfigurationError
 
 
@@ -48,6 +49,8 @@ class Submission:
     """One line per cell that ended in an error, and why the run ended early, if it did."""
     finished: bool
     """Whether it ran to its last cell."""
+    seeds: Mapping[str, int] = field(default_factory=dict)
+    """Lab to the seed that it was made with: a student's own variant (`mqttsec.check.seed_of`)."""
 
 
 def rerun(path: str | Path, limits: Limits = Limits()) -> Submission:
@@ -85,10 +88,11 @@ def rerun(path: str | Path, limits: Limits = Limits()) -> Submission:
         notebook.cells.insert(0, setup)
         ended = asyncio.run(_execute(notebook, room, limits))
         rows = tuple((lab, row) for (lab, _), row in read_log(log).items())
+        seeds = read_seeds(log)
     problems = _cell_errors(notebook)
     if ended:
         problems.append(ended)
-    return Submission(source.name, rows, tuple(problems), not ended)
+    return Submission(source.name, rows, tuple(problems), not ended, seeds)
 
 
 def begin(log: str, memory_megabytes: int, file_megabytes: int) -> None:

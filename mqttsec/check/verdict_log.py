@@ -21,11 +21,11 @@ def log_to(path: str | Path | None) -> None:
     _destination = None if path is None else Path(path)
 
 
-def log_verdict(lab: str, row: Row) -> None:
-    """Append one verdict, if `log_to` was called."""
+def log_verdict(lab: str, row: Row, seed: object = None) -> None:
+    """Append one verdict and the seed that its lab was made with, if `log_to` was called."""
     if _destination is not None:
         with _destination.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"lab": lab, **vars(row), "state": row.state.value}) + "\n")
+            file.write(json.dumps({"lab": lab, "seed": seed, **vars(row), "state": row.state.value}) + "\n")
 
 
 def read_log(path: Path) -> dict[tuple[str, str], Row]:
@@ -33,10 +33,20 @@ def read_log(path: Path) -> dict[tuple[str, str], Row]:
     last = {}
     for entry in _lines(path):
         lab = entry.pop("lab")
+        del entry["seed"]
         state = State(entry.pop("state"))
         row = Row(state=state, **entry)  # type: ignore[arg-type]
         last[str(lab), row.part] = row
     return last
+
+
+def read_seeds(path: Path) -> dict[str, int]:
+    """The seed of each lab that was made, the last one where it was made again."""
+    made = {}
+    for entry in _lines(path):
+        if isinstance(seed := entry.get("seed"), int):
+            made[str(entry["lab"])] = seed
+    return made
 
 
 def _lines(path: Path) -> Iterator[dict[str, object]]:

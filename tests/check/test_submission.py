@@ -10,7 +10,8 @@ import nbformat
 import psutil
 import pytest
 
-from mqttsec.check import State, command
+from mqttsec.check import State, command, seed_of
+from mqttsec.check.students import class_list
 from mqttsec.check.submission import Limits, rerun
 from mqttsec.errors import ConfigurationError
 
@@ -63,6 +64,35 @@ def test_an_endless_cell_is_interrupted_and_the_next_runs(tmp_path: Path) -> Non
     submission = rerun(path, Limits(cell_seconds=2))
     assert states(submission)["exercise_1"] == "ok"
     assert submission.problems == ("cell 2: interrupted: too slow",)
+
+
+def test_the_grade_book_says_whose_variant_it_was(tmp_path: Path, capsys) -> None:
+    lab = LAB.replace("Checks(book, None)", 'Checks(book, None, {"seed": seed_of("Ada  lovelace")})')
+    mine = notebook(tmp_path / "mine.ipynb", "from mqttsec.check import seed_of", lab, "check.exercise_1(2)")
+    copied = notebook(tmp_path / "copied.ipynb", LAB.replace("None)", "None, {'seed': 7})"))
+    (tmp_path / "class.txt").write_text("Ada Lovelace\n\nAlan Turing\n")
+    grades = tmp_path / "grades.csv"
+    command.main([str(mine), str(copied), "--students", str(tmp_path / "class.txt"), "--csv", str(grades)])
+    rows = list(csv.DictReader(grades.open()))
+    assert {(row["notebook"], row["student"], row["seed"]) for row in rows} == {
+        ("mine.ipynb", "Ada Lovelace", str(seed_of("Ada Lovelace"))),
+        ("copied.ipynb", "nobody in the class list", "7"),
+    }
+    assert "(Ada Lovelace)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["", " 7 ", 7, None])
+def test_a_seed_needs_a_name(name: object) -> None:
+    with pytest.raises(ConfigurationError, match="no name"):
+        seed_of(name)
+
+
+def test_a_class_list_is_read_or_says_why_not(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        class_list(tmp_path / "none.txt")
+    (tmp_path / "twice.txt").write_text("Ada Lovelace\nADA LOVELACE\n")
+    with pytest.raises(ConfigurationError, match="same seed"):
+        class_list(tmp_path / "twice.txt")
 
 
 def test_the_whole_notebook_has_a_limit_and_leaves_no_kernel_behind(tmp_path: Path) -> None:
