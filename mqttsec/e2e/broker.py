@@ -18,7 +18,7 @@ from mqttsec.e2e.channel import (
     pair_box,
     parse,
 )
-from mqttsec.e2e.handshake import Run
+from mqttsec.e2e.handshake import Run, Unexpected
 from mqttsec.e2e.messages import (
     BrokerAnswer,
     BrokerHello,
@@ -179,6 +179,9 @@ class Broker:
                 )
             run = run.receive(confirm)
         name, pair = welcome.publisher, run.keys[KeyName.K_PB]
+        link = self._links.get(name)
+        if link is not None and link.pair is pair:
+            raise Unexpected("this publisher is in already", party=self.party.title, step="step 16")
         opener = None
         protection = setup.row.publisher_broker.protection
         if protection is not Protection.NONE:
@@ -252,9 +255,7 @@ class Broker:
     def still(self, ticket: Ticket, message: StillWaiting) -> None:
         """Steps 10 and 12: S is still there. Raises `HandshakeError` where nobody asked it."""
         if not ticket._expects_still:
-            raise HandshakeError(
-                "nobody asked whether you still wait", party=self.party.title, step="step 10"
-            )
+            raise Unexpected("nobody asked whether you still wait", party=self.party.title, step="step 10")
         ticket._expects_still = False
         ticket.waits += 1
 
@@ -266,7 +267,7 @@ class Broker:
         """
         ticket, link = self._tickets.get(correlation), self._links.get(publisher)
         if ticket is None or link is None or ticket.publisher != publisher or ticket.answer is not None:
-            raise HandshakeError(
+            raise Unexpected(
                 "nobody waits for this answer: too late, or not yours to give",
                 party=self.party.title,
                 step="step 13",
@@ -304,6 +305,8 @@ class Broker:
         Raises `HandshakeError`.
         """
         run, forwarded = ticket.run, None
+        if ticket.correlation not in self._tickets:
+            raise Unexpected("this handshake is over", party=self.party.title, step="step 18")
         if KeyName.K_BS not in run.keys:
             raise HandshakeError("step 14 has not been made yet", party=self.party.title, step="step 14")
         if self.party.setup.script.confirm:

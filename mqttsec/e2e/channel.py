@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import enum
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
-from mqttsec.crypto import Box, Epoch, Identity, Keyring, Operations, Peer, SealKey, Suite, fields
+from mqttsec.crypto import Box, Epoch, Identity, Keyring, Operations, Peer, Profile, SealKey, Suite, fields
 from mqttsec.e2e.encoding import decode
 from mqttsec.e2e.messages import Layer
 from mqttsec.e2e.quick import Bound, quick_layer
@@ -172,8 +173,18 @@ def signed(layer: Layer, topic: str, signer: Identity, setup: Setup, operations:
     return replace(layer, signature=signer.sign(_signature_covers(layer, topic, setup), operations))
 
 
+BOUND: Mapping[Profile, tuple[str, ...]] = MappingProxyType(
+    {
+        Profile.PUBLISHED: (),
+        Profile.HARDENED: ("layer", "publisher", "topic", "key_id", "epoch", "sequence"),
+    }
+)
+"""What is under the tag of a layer besides its body (specification 1.7): fields of `Layer`, and the topic
+on which it is published. `associated` writes them in this order; `predictions` says what follows."""
+
+
 def associated(layer: Layer, topic: str) -> bytes:
-    """What is under the tag besides the body: *hardened* (specification 1.7)."""
+    """The bytes of what is under the tag besides the body: *hardened*, see `BOUND`."""
     return fields(
         "mqttsec layer",
         bytes((layer.layer,)),

@@ -77,6 +77,10 @@ class FieldForm:
     """push(out, value) appends it; raises `MalformedPacketError` for what does not fit."""
     pull: Callable[[Reader], Any]
     """pull(reader) takes it off; raises `MalformedPacketError`."""
+    at_least: int = 0
+    """Least bytes of its value: as many as `at_most` where the size is fixed."""
+    text: Callable[[str], str] | None = None
+    """Of a text: gives it back if it may stand there; raises `MalformedPacketError`."""
 
 
 class Message:
@@ -185,6 +189,7 @@ def _form(item: dataclasses.Field[Any], hint: Any) -> FieldForm:
     size, at_most = item.metadata["size"], item.metadata["at_most"]
     title = f"{item.name} ({term})" if term else item.name
     optional = isinstance(hint, types.UnionType)
+    check: Callable[[str], str] | None = None
     if optional:
         (hint,) = (choice for choice in typing.get_args(hint) if choice is not type(None))
     if isinstance(hint, type) and issubclass(hint, Message):
@@ -201,7 +206,7 @@ def _form(item: dataclasses.Field[Any], hint: Any) -> FieldForm:
         assert hint is bytes, f"{item.name}: {hint} is no type of a field"
         most = size or at_most or MAX_VARIABLE_BYTE_INTEGER
         push, pull = _bytes(title, most, least=size)
-    return FieldForm(item.name, title, term, None, False, most, push, pull)
+    return FieldForm(item.name, title, term, None, False, most, push, pull, size, check)
 
 
 _Push = Callable[[bytearray, Any], None]

@@ -47,6 +47,14 @@ class CheckFailed(HandshakeError):
         """Which check."""
 
 
+class Unreadable(HandshakeError):
+    """Bytes that are no message of the kind that is expected."""
+
+
+class Unexpected(HandshakeError):
+    """A message that nobody waits for: too late, a second time, or before it was asked for."""
+
+
 @dataclass(frozen=True)
 class Run:
     """One party's view of one run of a block."""
@@ -309,12 +317,12 @@ def key_id(*halves: bytes) -> bytes:
 
 
 def read(party: Party, data: bytes | None, *expected: type[M]) -> M:
-    """The message that came to `party`. Raises `HandshakeError` for bytes that are none that is expected."""
+    """The message that came to `party`. Raises `Unreadable` for bytes that are none that is expected."""
     try:
         return decode(data or b"", *expected)
     except MalformedPacketError as error:
         names = " or ".join(each.__name__ for each in expected)
-        raise HandshakeError(
+        raise Unreadable(
             f"what came is no {names} ({error}): changed on its way, or of another version", party=party.title
         ) from None
 

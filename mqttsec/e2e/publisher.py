@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from mqttsec.crypto import Box, PairKeys, fields
 from mqttsec.e2e.channel import Place, Sealer, recipient_topic, signed
 from mqttsec.e2e.groups import Circle
-from mqttsec.e2e.handshake import Run
+from mqttsec.e2e.handshake import Run, Unexpected
 from mqttsec.e2e.messages import (
     BrokerHello,
     ForwardedConfirm,
@@ -90,7 +90,7 @@ class Publisher:
         Raises `HandshakeError`.
         """
         if self._begun is None:
-            raise HandshakeError(
+            raise Unexpected(
                 "no answer is expected: call hello() first, and send what it gives",
                 party=self.party.title,
                 step="step 4",
@@ -148,7 +148,7 @@ class Publisher:
         """Step 19: the subscriber has K_PSi, so its request was no replay. Raises `HandshakeError`."""
         run = self._unconfirmed.get(correlation)
         if run is None:
-            raise HandshakeError(
+            raise Unexpected(
                 "nobody owes a confirming message with this Correlation Data: ignore it",
                 party=self.party.title,
                 step="step 19",

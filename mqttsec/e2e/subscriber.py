@@ -20,7 +20,7 @@ from mqttsec.e2e.channel import (
     split_recipient,
 )
 from mqttsec.e2e.groups import keyring, merged
-from mqttsec.e2e.handshake import Run
+from mqttsec.e2e.handshake import Run, Unexpected
 from mqttsec.e2e.messages import (
     BrokerAnswer,
     GroupUpdate,
@@ -33,7 +33,7 @@ from mqttsec.e2e.messages import (
 from mqttsec.e2e.schemes import Protection
 from mqttsec.e2e.setup import BROKER, Party
 from mqttsec.e2e.terms import ID_P, TOPIC, KeyName, Role
-from mqttsec.errors import ConfigurationError, HandshakeError, TamperError
+from mqttsec.errors import ConfigurationError, TamperError
 
 KEYS_KEPT = 4
 """How many keys of one place stay: messages that waited for a subscriber come under an older one."""
@@ -121,7 +121,7 @@ class Subscriber:
 
     def _run(self, step: str) -> Run:
         if self._begun is None:
-            raise HandshakeError(
+            raise Unexpected(
                 "no answer is expected: call request() first, and send what it gives",
                 party=self.party.title,
                 step=step,
