@@ -15,7 +15,7 @@
 #
 # **How** Run each cell with Shift-Enter, from top to bottom. Keys are fresh each time, names and sizes are not.
 #
-# **Time** 80 minutes in all: steps 20, tampering 15, keys 15, bindings 15, insiders 10, questions 5.
+# **Time** 85 minutes in all: steps 20, tampering 15, keys 15, bindings 15, insiders 10, sockets 5, questions 5.
 #
 # **Threat model** The broker is curious, and in parts dishonest. The network reads, changes, replays and drops. An insider
 # (mallory) has a certificate and subscribes like bob.
@@ -321,8 +321,33 @@ from mqttsec.e2e.attacks import run_all
 
 print(run_all())
 
+# %% [markdown] id=sockets
+# ## 6 Over real sockets
+#
+# So far all packets stayed in memory, so that you could hold them up. Now the same over TCP: a broker on 127.0.0.1, and
+# alice and bob as clients of paho, the usual MQTT library.
+
+# %% id=sockets-run
+lab.use(3, "hardened")
+run = lab.over_sockets()
+run
+
+# %% [markdown] id=sockets-look
+# **Look for** the packets of section 1, in the same order, and some bytes more in alice's answer: this is *hardened*. Her
+# messages have QoS 0: nothing gets lost here, so nobody acknowledges them.
+
+# %% id=sockets-ladder
+print(run.ladder())
+
+# %% [markdown] id=capture-text
+# The capture is for Wireshark (or `tshark -r out/lab02.pcap -Y mqtt -V`). **Look for** bob's CONNECT: his certificate and the
+# topic are there for everybody to read. Is the temperature?
+
+# %% id=capture
+lab.capture(run)
+
 # %% [markdown] id=questions
-# ## 6 What have you learned?
+# ## 7 What have you learned?
 #
 # Answer with a letter in place of `...`.
 

@@ -13,12 +13,12 @@
 #
 # **Prerequisites** Lab 01. How the keys came about is the matter of lab 02; here they are there.
 #
-# **Time** 60 minutes in all: layers 15, costs 15, eyes 8, changes 12, choice 6, questions 4.
+# **Time** 63 minutes in all: layers 15, costs 15, eyes 8, changes 12, choice 6, sockets 3, questions 4.
 #
 # **Threat model** A curious broker that routes and reads all it can; an outsider on the network who reads, changes and
 # replays; in section 4 also a broker that changes what it passes on. Topics are visible to the broker.
 #
-# **Ethics** Everything runs on this machine, in memory. Tamper with systems only that are your own.
+# **Ethics** Everything runs on this machine, in memory or on the loopback interface. Tamper with systems only that are your own.
 #
 # **Sources** Chien, Shih, Huang, *Exploring MQTT Broker-Based, End-to-End Models for Security and Efficiency*, Sensors
 # 25(17):5308, 2025: Schemes 1 to 4.
@@ -220,8 +220,17 @@ lab.costs(n=20)
 # broker need not do anything. *veil*: in Schemes 1 and 4 a listener reads the header of the inner layer (publisher, epoch,
 # sequence number). Ask what all four leave open: topics, sizes, times, and who listens (MQTT-A, later labs).
 
+# %% [markdown] id=sockets
+# ## 6 Over real sockets
+#
+# All of this ran in memory. Is it the same where a broker listens on a TCP port, and station and subscribers are clients of
+# paho, the usual MQTT library? **Predict** the last row.
+
+# %% id=sockets-run
+lab.over_sockets(n=3)
+
 # %% [markdown] id=questions
-# ## 6 What have you learned?
+# ## 7 What have you learned?
 #
 # Answer with a letter in place of `...`.
 

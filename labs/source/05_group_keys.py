@@ -13,12 +13,12 @@
 #
 # **Prerequisites** Labs 01 and 03.
 #
-# **Time** 55 minutes in all: story 15, reading 10, ratchet 10, insider 10, costs 6, questions 4.
+# **Time** 60 minutes in all: story 15, reading 10, ratchet 10, insider 10, costs 6, sockets 5, questions 4.
 #
 # **Threat model** A curious broker; an outsider who records everything on the network; and *members*: one who left and keeps
 # its keys, one who joins and has recorded what came before, one who forges.
 #
-# **Ethics** Everything runs on this machine, in memory. Forge only where all systems are your own.
+# **Ethics** Everything runs on this machine, in memory or on the loopback interface. Forge only where all systems are your own.
 #
 # **Sources** Chien, Shih, Huang, Sensors 25(17):5308, 2025: Schemes 3 and 4, which give out group keys and leave their
 # management open. What we do about it is the profile *hardened*.
@@ -195,8 +195,23 @@ lab.signature_times()
 # %% id=rekey-costs
 lab.rekey_costs()
 
+# %% [markdown] id=sockets
+# ## 6 Over real sockets
+#
+# The same with a broker on a TCP port and paho clients: three join, the station says something, the phone leaves and keeps
+# its keys, the station says something again. The phone has recorded what went to the others.
+
+# %% id=sockets-hardened
+lab.over_sockets()
+
+# %% [markdown] id=sockets-predict
+# **Predict** which cells differ under `published`.
+
+# %% id=sockets-published
+lab.over_sockets(profile="published")
+
 # %% [markdown] id=questions
-# ## 6 What have you learned?
+# ## 7 What have you learned?
 #
 # Answer with a letter in place of `...`.
 

@@ -12,11 +12,22 @@ from mqttsec.e2e.company import Company
 from mqttsec.errors import ConfigurationError
 from mqttsec.labs.four_exercises import BOOK, JOBS, Riddle, riddles, task_size
 from mqttsec.labs.lab import Lab
-from mqttsec.labs.passage import LISTENER, OTHER, WHAT, WHERE, Passage, flip, send, setup_of
+from mqttsec.labs.passage import (
+    LISTENER,
+    OTHER,
+    WHAT,
+    WHERE,
+    Passage,
+    flip,
+    send,
+    send_over_sockets,
+    setup_of,
+)
 from mqttsec.labs.passage_view import FlipView, PassageView, reading
 from mqttsec.labs.station import BROKER, company_of, receivers
 from mqttsec.readings import weather
 from mqttsec.widgets import Choice, Control, Explorer, ExplorerWidget, Table
+from mqttsec.widgets.table import Cell
 
 MOST = 50
 """How many subscribers there may be."""
@@ -151,6 +162,28 @@ class FourSchemes(Lab):
         )
         title = "the message of P to the first of 3 subscribers"
         return Table(("who", *(f"Scheme {number}" for number in SCHEMES)), tuple(rows), title)
+
+    def over_sockets(self, n: int = 3) -> Table:
+        """The reading through each scheme over TCP on 127.0.0.1, to `n` paho clients; counted and tried anew.
+
+        The last row says whether all of it is what the run in memory gave. Raises `ConfigurationError` for a
+        number that there is not, `ConnectionFailed` where the machine allows no such socket.
+        """
+        memory = [self.passage(scheme, n) for scheme in SCHEMES]
+        runs = [send_over_sockets(each.setup, self.message, receivers(n)) for each in memory]
+        rows: list[tuple[Cell, ...]] = [
+            (title, *(str(run.counted[role]) for run in runs))
+            for title, role in (("station", Role.P), ("broker", Role.B), ("each subscriber", Role.S))
+        ]
+        rows += [
+            ("bytes B-S", *(run.legs[1].total for run in runs)),
+            ("different payloads B-S", *(run.legs[1].different for run in runs)),
+            ("subscribers that read it", *(run.received.count(self.message) for run in runs)),
+            ("the broker", *("reads it" if run.observer(BROKER).reads else "-" for run in runs)),
+            ("as in memory", *(run.is_like(each) for run, each in zip(runs, memory, strict=True))),
+        ]
+        names = tuple(f"Scheme {number}" for number in SCHEMES)
+        return Table(("over TCP, paho clients", *names), tuple(rows), f"{n} subscribers, one message")
 
     # -- a changed bit ----------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from mqttsec.e2e.company import Company
 from mqttsec.errors import ConfigurationError
 from mqttsec.labs.forgery import FORGERS, Forgery, attempt, spent
 from mqttsec.labs.group_exercises import BOOK, Ratchet, exercise_events, exercise_size
+from mqttsec.labs.group_sockets import leave_over_sockets
 from mqttsec.labs.group_story import EVENTS, Story, StoryView, tell
 from mqttsec.labs.lab import Lab
 from mqttsec.labs.station import BROKER, STATION, TOPIC, company_of, receivers
@@ -79,6 +80,14 @@ class GroupKeys(Lab):
             Choice("profile", "Profile", HARDENED, (HARDENED, PUBLISHED)),
         )
         return self.keep(ExplorerWidget(Explorer(self.story, controls, "A group that changes"), self.lock))
+
+    def over_sockets(self, profile: str = HARDENED, scheme: int = 3) -> Table:
+        """Three join, a message, the phone leaves, a message: over TCP on 127.0.0.1, with paho clients.
+
+        Raises `ConfigurationError` for a profile or scheme that there is not, `ConnectionFailed` where the
+        machine allows no such socket.
+        """
+        return leave_over_sockets(setup_of(scheme, profile), self.message)
 
     # -- an insider -------------------------------------------------------------------------------
 

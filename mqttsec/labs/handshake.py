@@ -23,6 +23,8 @@ from mqttsec.labs.handshake_run import Play, Plot
 from mqttsec.labs.handshake_views import guarantees_table, keys_table, packet_rows, reads_table
 from mqttsec.labs.lab import Lab
 from mqttsec.labs.meddling import Delay, Drop, Inject, Meddling, Replay, Tamper, changeable
+from mqttsec.labs.over_sockets import SocketRun
+from mqttsec.labs.over_sockets import run as run_over_sockets
 from mqttsec.readings import weather
 from mqttsec.trace import Arrow, EventKind, Ladder, Trace, arrows, ladder, text_ladder, write_capture
 from mqttsec.trace.ladder import row_text
@@ -337,10 +339,26 @@ class Handshake(Lab):
             rows += [(profile.value, name.value, 4, distinct_keys(pair)) for name, pair in pairs.items()]
         return Table(("profile", "key", "uses", "different keys"), tuple(rows))
 
-    def capture(self, name: str = "lab02.pcap") -> Capture:
-        """The run so far for Wireshark, into `out/`. Raises `ConfigurationError` for a name with a folder."""
+    # -- the same over sockets --------------------------------------------------------------------
+
+    def over_sockets(self) -> SocketRun:
+        """The same run, with nobody in between, over TCP on 127.0.0.1: a broker and two paho clients.
+
+        Raises `ConnectionFailed` where the machine allows no such socket, `TimedOut` if it is too busy.
+        """
+        with self.apart():
+            self.meddling = {}
+            memory = self._run(None).exchange.trace
+        return run_over_sockets(self.setup, self.says, SUBSCRIBER, arrows(memory))
+
+    def capture(self, run: SocketRun | None = None, name: str = "lab02.pcap") -> Capture:
+        """The run so far for Wireshark, or one `over_sockets`, into `out/`.
+
+        Raises `ConfigurationError` for a name with a folder.
+        """
         path = self.out(name)
-        packets = write_capture(self.trace, path, start=START)
+        trace, start = (self.trace, START) if run is None else (run.trace, run.began)
+        packets = write_capture(trace, path, start=start)
         return Capture(path.as_posix(), packets, path.stat().st_size)
 
     # -- attacks ----------------------------------------------------------------------------------

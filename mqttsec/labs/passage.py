@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from mqttsec.crypto import Epoch, Operation, Profile, Tally
 from mqttsec.e2e import LayerCheck, LayerRefused, Mode, Protection, Role, Setup, Wire, decode
@@ -18,6 +19,7 @@ from mqttsec.e2e.predictions import predict_layer
 from mqttsec.e2e.schemes import Cell, layers, operations
 from mqttsec.errors import ConfigurationError
 from mqttsec.labs.key_search import NO_KEYS, Keys, Opening, keys_in_memory, try_open
+from mqttsec.labs.over_sockets import SocketCompany
 from mqttsec.labs.station import BROKER, STATION, TOPIC
 
 CHANNEL = {Place.TO_BROKER: "P-B", Place.FROM_BROKER: "B-S", Place.END_TO_END: "P-S"}
@@ -98,6 +100,19 @@ class Passage:
         """The same operations by the table of the paper."""
         return operations(self.setup.row, self.setup.mode, len(self.subscribers))
 
+    def is_like(self, other: Passage) -> bool:
+        """Whether all that was counted and seen is the same as in another run, whose keys were others."""
+        mine, theirs = (
+            (
+                each.received,
+                each.counted,
+                each.legs,
+                [(one.name, one.keys, one.reads) for one in each.observers],
+            )
+            for each in (self, other)
+        )
+        return mine == theirs
+
     def observer(self, name: str) -> Observer:
         """One of the observers. Raises `ConfigurationError` if there is none of this name."""
         for observer in self.observers:
@@ -109,17 +124,68 @@ class Passage:
 
 def send(company: Company, message: bytes) -> Passage:
     """Publish one message in `company` and follow it. Raises `AssertionError` where receivers disagree."""
-    names, setup = company.members, company.setup
+    names = company.members
     before = company.tallies()
     sent = company.publisher.protect(TOPIC, message)
     delivered = {name: each for one in sent for name, each in company.forward(one).items()}
     opened = tuple(company.subscribers[name].open(*delivered[name]).message for name in names)
     spent = {name: tally - before[name] for name, tally in company.tallies().items()}
+    machines = {BROKER: company.broker, **company.subscribers}
+    return _passage(
+        company.setup, message, opened, spent, sent, [delivered[name] for name in names], machines
+    )
+
+
+def send_over_sockets(setup: Setup, message: bytes, names: tuple[str, ...]) -> Passage:
+    """The same over TCP, with a broker on 127.0.0.1 and paho clients called `names`.
+
+    Raises `ConnectionFailed`, `HandshakeError` or `TimedOut`.
+    """
+    with SocketCompany(setup, STATION, TOPIC) as company:
+        for name in names:
+            company.join(name)
+        before = company.tallies()
+        opened = company.publish(message)
+        spent = {name: tally - before[name] for name, tally in company.tallies().items()}
+        machines = {name: each.end.machine for name, each in company.subscribers.items()}
+        up, down = company.messages_of(STATION), company.messages_of(BROKER)
+        return _passage(
+            setup,
+            message,
+            tuple(opened[name] for name in names),
+            spent,
+            up,
+            down,
+            {BROKER: company.side.machine, **machines},
+        )
+
+
+def _passage(
+    setup: Setup,
+    message: bytes,
+    opened: tuple[bytes, ...],
+    spent: dict[str, Tally],
+    up: list[Sent],
+    down: list[Sent],
+    machines: dict[str, Any],
+) -> Passage:
+    names = tuple(name for name in machines if name != BROKER)
     each = {spent[name] for name in names}
     assert len(each) == 1, "every subscriber does the same"
     counted = {Role.P: spent[STATION], Role.B: spent[BROKER], Role.S: each.pop()}
-    legs = (_leg(setup, Wire.P_B, sent), _leg(setup, Wire.B_S, [delivered[name] for name in names]))
-    observers = _observers(company, names, sent[0], delivered[names[0]])
+    parties: list[tuple[str, Keys]] = [
+        (LISTENER, NO_KEYS),
+        (BROKER, keys_in_memory(machines[BROKER])),
+        *(
+            (title, keys_in_memory(machines[name]))
+            for title, name in zip((names[0], OTHER), names, strict=False)
+        ),
+    ]
+    observers = tuple(
+        Observer(name, keys.names(), try_open(setup, keys, *up[0]), try_open(setup, keys, *down[0]))
+        for name, keys in parties
+    )
+    legs = (_leg(setup, Wire.P_B, up), _leg(setup, Wire.B_S, down))
     return Passage(setup, message, names, opened, counted, legs, observers)
 
 
@@ -127,20 +193,6 @@ def _leg(setup: Setup, wire: Wire, sent: list[Sent]) -> Leg:
     payloads = [payload for _, payload in sent]
     cells = layers(setup.row, wire, setup.mode)
     return Leg(wire, cells, len(sent), len(set(payloads)), len(payloads[0]), sum(map(len, payloads)))
-
-
-def _observers(company: Company, names: tuple[str, ...], up: Sent, down: Sent) -> tuple[Observer, ...]:
-    parties: list[tuple[str, Keys]] = [
-        (LISTENER, NO_KEYS),
-        (BROKER, keys_in_memory(company.broker)),
-        (names[0], keys_in_memory(company.subscribers[names[0]])),
-    ]
-    if len(names) > 1:
-        parties.append((OTHER, keys_in_memory(company.subscribers[names[1]])))
-    return tuple(
-        Observer(name, keys.names(), try_open(company.setup, keys, *up), try_open(company.setup, keys, *down))
-        for name, keys in parties
-    )
 
 
 # A changed bit ---------------------------------------------------------------------------------
