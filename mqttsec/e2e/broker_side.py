@@ -196,6 +196,8 @@ class BrokerSide:
             if self.party.setup.script.confirm:
                 confirm = read(self.party, await conversation.challenge(data), SubscriberConfirm)
             joined = self.machine.join(ticket, confirm)
+            # Who gets the same bytes as whom: no message may go by what was so before.
+            self._broker.router.forget()
         except BaseException:
             self._room.leave(ticket)
             self._deliver(self.machine.drop(ticket), ticket.client_id, ticket.publisher, ticket.topic)
@@ -314,6 +316,7 @@ class BrokerSide:
     def _leave(self, client_id: str, publisher: str, topic: str) -> None:
         if client_id in self.machine.members(publisher, topic):
             departure = self.machine.leave(client_id, publisher, topic)
+            self._broker.router.forget()
             self._journal.note(client_id, f"left {topic} of {publisher}")
             self._deliver(departure, client_id, publisher, topic)
             if departure.notice is None and self.party.setup.hardened and len(self._owed) < OWED_AT_MOST:

@@ -27,50 +27,65 @@ _PROPERTIES, _CHANGED = object(), object()
 def publish(broker: Broker, message: Message, route: Route) -> bool:
     """Deliver `message` to everyone on `route`. False when nobody is subscribed."""
     plan = route.plan(message.qos, message.retain)
-    dirty = broker.dirty
     for form, sessions in plan.groups:
-        head, tail = message.parts(form)
-        if not form.qos and broker.alone:
-            for session in sessions:
-                connection = session.connection
-                if connection is not None:
-                    connection.write_now(head)
+        _publish_to_group(broker, message, message, form, sessions)
+    for form, sessions in plan.alike:
+        made = through_channel(sessions[0], message)
+        if made is not None:
+            _publish_to_group(broker, message, made, form, sessions)
             continue
-        if not form.qos:
-            for session in sessions:
-                connection = session.connection
-                if connection is not None:
-                    connection.out.append(head)
-                    if not connection.dirty:
-                        connection.dirty = True
-                        dirty.append(connection)
-            continue
-        delivery = Delivery(message, form)
-        spliced, frame = 0, b""
+        # Refused, or a fault of this one: each of the others may say for itself.
         for session in sessions:
-            connection = session.connection
-            if connection is None:
-                session.outbox.enqueue(delivery)
-                check_bounds(broker, session)
-                continue
-            packet_id = session.outbox.admit(delivery)
-            if not packet_id:
-                check_bounds(broker, session)
-                continue
-            if packet_id != spliced:
-                # Subscribers that came together have the same Packet Identifier next: one splice serves all.
-                spliced, frame = packet_id, head + packet_id.to_bytes(2, "big") + tail
-            if broker.alone:
-                connection.write_now(frame)
-                continue
-            connection.out.append(frame)
-            if not connection.dirty:
-                connection.dirty = True
-                dirty.append(connection)
+            deliver(broker, session, message, form)
     if plan.singles or route.shared:
         _publish_singly(broker, message, route, plan)
     broker.schedule_flush()
     return not route.empty
+
+
+def _publish_to_group(
+    broker: Broker, message: Message, made: Message, form: Form, sessions: tuple[Session, ...]
+) -> None:
+    """Deliver `made`, which a channel may have made of `message`; what waits, waits as `message`."""
+    head, tail = made.parts(form)
+    dirty = broker.dirty
+    if not form.qos and broker.alone:
+        for session in sessions:
+            connection = session.connection
+            if connection is not None:
+                connection.write_now(head)
+        return
+    if not form.qos:
+        for session in sessions:
+            connection = session.connection
+            if connection is not None:
+                connection.out.append(head)
+                if not connection.dirty:
+                    connection.dirty = True
+                    dirty.append(connection)
+        return
+    delivery = Delivery(message, form)
+    spliced, frame = 0, b""
+    for session in sessions:
+        connection = session.connection
+        if connection is None:
+            session.outbox.enqueue(delivery)
+            check_bounds(broker, session)
+            continue
+        packet_id = session.outbox.admit(delivery)
+        if not packet_id:
+            check_bounds(broker, session)
+            continue
+        if packet_id != spliced:
+            # Subscribers that came together have the same Packet Identifier next: one splice serves all.
+            spliced, frame = packet_id, head + packet_id.to_bytes(2, "big") + tail
+        if broker.alone:
+            connection.write_now(frame)
+            continue
+        connection.out.append(frame)
+        if not connection.dirty:
+            connection.dirty = True
+            dirty.append(connection)
 
 
 def _publish_singly(broker: Broker, message: Message, route: Route, plan: Plan) -> None:

@@ -7,9 +7,10 @@ changes; inside it a `Plan` groups the receivers by wire form.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import NamedTuple
 
+from mqttsec.mqtt5.channel import kinship
 from mqttsec.mqtt5.hooks import Relay, Service
 from mqttsec.mqtt5.message import Form
 from mqttsec.mqtt5.session import Session, Subscription
@@ -136,6 +137,8 @@ class Plan(NamedTuple):
 
     groups: tuple[tuple[Form, tuple[Session, ...]], ...]
     """Sessions that get the same bytes."""
+    alike: tuple[tuple[Form, tuple[Session, ...]], ...]
+    """Sessions whose channels make the same of a message: the first one's does it for all."""
     singles: tuple[Target, ...]
     """Sessions whose copy needs a look of its own: channel, Topic Alias, packet limit, No Local."""
 
@@ -177,16 +180,28 @@ class Route:
 
     def _make_plan(self, qos: int, retain: bool) -> Plan:
         groups: dict[Form, list[Session]] = {}
+        alike: dict[tuple[Form, Hashable], list[Session]] = {}
         singles = []
         for target in self.targets:
-            connection = target.session.connection
-            if target.no_local or target.session.channel or (connection and connection.needs_single_copies):
+            session = target.session
+            connection, channel = session.connection, session.channel
+            kin = None if channel is None else kinship(channel, self.topic)
+            own = channel is not None and kin is None
+            if own or target.no_local or (connection and connection.needs_single_copies):
                 singles.append(target)
                 continue
             form = target.form(qos, retain)
-            if form is not None:
-                groups.setdefault(form, []).append(target.session)
-        return Plan(tuple((form, tuple(group)) for form, group in groups.items()), tuple(singles))
+            if form is None:
+                continue
+            if channel is None:
+                groups.setdefault(form, []).append(session)
+            else:
+                alike.setdefault((form, kin), []).append(session)
+        return Plan(
+            tuple((form, tuple(group)) for form, group in groups.items()),
+            tuple((form, tuple(group)) for (form, _), group in alike.items()),
+            tuple(singles),
+        )
 
 
 class Router:
