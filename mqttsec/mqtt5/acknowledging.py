@@ -27,44 +27,65 @@ def take_short(connection: Connection, session: Session, data: bytes) -> int:
     Raises `ProtocolError` as `HANDLERS` do.
     """
     taken = 0
+    push = connection.outlet.push
     for header, packet_id in _SHORT.iter_unpack(data[: len(data) & ~3]):
         act = _SHORT_FORMS.get(header)
         # An identifier of 0 is for the decoder to refuse; a session can end in the middle of a run.
         if act is None or not packet_id or connection.session is not session:
             break
-        act(connection, session, packet_id, ReasonCode.SUCCESS)
+        answer = act(connection, session, packet_id, ReasonCode.SUCCESS)
+        if answer:
+            push(answer)
         taken += 4
     return taken
 
 
-def _puback(connection: Connection, session: Session, packet_id: int, reason_code: int) -> None:
+def take_one(connection: Connection, session: Session, data: bytes) -> bool:
+    """Act on four bytes if they are an acknowledgement in short form; its answer is written at once.
+
+    Raises `ProtocolError` as `HANDLERS` do.
+    """
+    act = _SHORT_FORMS.get(data[0] << 8 | data[1])
+    packet_id = data[2] << 8 | data[3]
+    if act is None or not packet_id:
+        return False
+    answer = act(connection, session, packet_id, ReasonCode.SUCCESS)
+    if answer:
+        connection.outlet.write_now(answer)
+    return True
+
+
+def _puback(connection: Connection, session: Session, packet_id: int, reason_code: int) -> bytes:
     outbox = session.outbox
     outbox.puback(packet_id, reason_code)
     if outbox.queued:
         connection.pump()
+    return b""
 
 
-def _pubrec(connection: Connection, session: Session, packet_id: int, reason_code: int) -> None:
+def _pubrec(connection: Connection, session: Session, packet_id: int, reason_code: int) -> bytes:
     answer = session.outbox.pubrec(packet_id, reason_code)
-    if answer:
-        connection.push(answer if connection.protocol >= MQTT_5 else answer[:1] + b"\x02" + answer[2:4])
-    else:
+    if not answer:
         connection.pump()
+        return b""
+    # MQTT 3.1.1 knows no Reason Code.
+    return answer if connection.protocol >= MQTT_5 else answer[:1] + b"\x02" + answer[2:4]
 
 
-def _pubcomp(connection: Connection, session: Session, packet_id: int, reason_code: int) -> None:
+def _pubcomp(connection: Connection, session: Session, packet_id: int, reason_code: int) -> bytes:
     outbox = session.outbox
     outbox.pubcomp(packet_id)
     if outbox.queued:
         connection.pump()
+    return b""
 
 
-def _pubrel(connection: Connection, session: Session, packet_id: int, reason_code: int) -> None:
+def _pubrel(connection: Connection, session: Session, packet_id: int, reason_code: int) -> bytes:
     # [MQTT-4.3.3-11] PUBREL is always answered by PUBCOMP; 0x92 where the identifier is unknown.
     known = packet_id in session.received
     session.received.discard(packet_id)
     code = ReasonCode.SUCCESS if known else ReasonCode.PACKET_IDENTIFIER_NOT_FOUND
-    connection.push(answer_bytes(connection, PacketType.PUBCOMP, packet_id, code))
+    return answer_bytes(connection, PacketType.PUBCOMP, packet_id, code)
 
 
 def answer_bytes(connection: Connection, packet_type: PacketType, packet_id: int, reason_code: int) -> bytes:
@@ -75,7 +96,8 @@ def answer_bytes(connection: Connection, packet_type: PacketType, packet_id: int
     return bytes((first, 2, packet_id >> 8, packet_id & 0xFF))
 
 
-_Act = Callable[["Connection", "Session", int, int], None]
+_Act = Callable[["Connection", "Session", int, int], bytes]
+# Takes connection, session, Packet Identifier, Reason Code; gives what to answer.
 _ACTS: dict[PacketType, _Act] = {
     PacketType.PUBACK: _puback,
     PacketType.PUBREC: _pubrec,
@@ -90,7 +112,9 @@ _SHORT_FORMS: dict[int, _Act] = {
 
 def _handler(act: _Act) -> Callable[[Any, Any, Any], None]:
     def handle(connection: Connection, session: Session, packet: Puback | Pubrec | Pubrel | Pubcomp) -> None:
-        act(connection, session, packet.packet_id, packet.reason_code)
+        answer = act(connection, session, packet.packet_id, packet.reason_code)
+        if answer:
+            connection.outlet.push(answer)
 
     return handle
 

@@ -19,10 +19,12 @@ from amqtt.events import BrokerEvents, Events
 from mqttsec.errors import ConfigurationError, MalformedPacketError
 from mqttsec.mqtt5 import fanout
 from mqttsec.mqtt5.auth import AuthenticationMethod
-from mqttsec.mqtt5.connection import Connection, Expect
+from mqttsec.mqtt5.connection import Connection
+from mqttsec.mqtt5.expect import Expect
 from mqttsec.mqtt5.hooks import Arrival, Extension, Guard, Relay, Service, Watch, ask, take_over, tell
 from mqttsec.mqtt5.listening import ListeningBroker
 from mqttsec.mqtt5.message import Message, forwarded
+from mqttsec.mqtt5.outlet import Outlet
 from mqttsec.mqtt5.plugins import PacketView, TopicFiltering
 from mqttsec.mqtt5.retained_store import RetainedStore
 from mqttsec.mqtt5.router import Route, Router, Target, is_servers_own
@@ -75,8 +77,8 @@ class Broker(ListeningBroker):
         """What amqtt's topic plugins say."""
         self.router = Router(self._subscriptions, self._may_receive_now)
         """Finds the receivers of a topic."""
-        self.dirty: list[Connection] = []
-        """Connections that have something to write."""
+        self.dirty: list[Outlet] = []
+        """Outlets of the connections that have something to write."""
         events = self.plugins_manager._event_plugin_callbacks
         self.hears_messages = (
             BrokerEvents.MESSAGE_RECEIVED in events or BrokerEvents.MESSAGE_BROADCAST in events
@@ -86,9 +88,8 @@ class Broker(ListeningBroker):
         self.trace = trace
         self.now: Callable[[], float] = self._loop.time
         """Loop time in seconds: real or virtual."""
-        self._batches = 0
-        self.alone = False
-        """True while a packet is handled that came by itself: nothing is gained by collecting its copies."""
+        self.batches = 0
+        """Above 0 while packets are handled: what is pushed leaves at the end, in one write a connection."""
         self._flush_scheduled = False
         self._connection_count = 0
         self._idle = asyncio.Event()
@@ -169,17 +170,17 @@ class Broker(ListeningBroker):
 
     def begin_batch(self) -> None:
         """What is pushed from now on leaves at the end of the batch, in one write a connection."""
-        self._batches += 1
+        self.batches += 1
 
     def end_batch(self) -> None:
         """The batch is over: write."""
-        self._batches -= 1
-        if not self._batches and self.dirty:
+        self.batches -= 1
+        if not self.batches and self.dirty:
             self.flush()
 
     def schedule_flush(self) -> None:
         """Outside a batch: write in the next turn of the loop."""
-        if not self._batches and self.dirty and not self._flush_scheduled:
+        if not self.batches and self.dirty and not self._flush_scheduled:
             self._flush_scheduled = True
             self._loop.call_soon(self.flush)
 
@@ -187,9 +188,9 @@ class Broker(ListeningBroker):
         """Let every connection write what waits."""
         self._flush_scheduled = False
         while self.dirty:
-            connections, self.dirty = self.dirty, []
-            for connection in connections:
-                connection.flush()
+            outlets, self.dirty = self.dirty, []
+            for outlet in outlets:
+                outlet.flush()
 
     # Sessions ----------------------------------------------------------------------------------
 
@@ -210,6 +211,8 @@ class Broker(ListeningBroker):
         """A session lost its connection: its Will Message (3.1.2.5) and its expiry (3.1.2.11.2)."""
         session.transitions.disconnect()
         session._on_enter_disconnected()
+        if session.subscriptions:
+            self.router.forget()
         self.fire(BrokerEvents.CLIENT_DISCONNECTED, client_id=session.client_id, client_session=session)
         if self.watch is not None and not self._stopping:
             tell(self.watch.left, session)

@@ -8,6 +8,7 @@ from amqtt.events import BrokerEvents
 
 from mqttsec.errors import AuthenticationError, ProtocolError
 from mqttsec.mqtt5.auth import AuthConversation, AuthSuccess
+from mqttsec.mqtt5.expect import Expect
 from mqttsec.mqtt5.faults import report_fault
 from mqttsec.mqtt5.hooks import tell
 from mqttsec.mqtt5.replies import because
@@ -45,16 +46,10 @@ def announced_protocol(frame: bytes) -> int:
 
 def begin(connection: Connection, connect: Connect) -> None:
     """A well-formed CONNECT came."""
-    from mqttsec.mqtt5.connection import Expect
-
     connection.connect = connect
     connection.protocol = connect.protocol
     connection.expects = Expect.AUTHENTICATION
-    connection.maximum_packet_size = connect.properties.maximum_packet_size or connection.maximum_packet_size
-    connection.problem_information = connect.properties.request_problem_information != 0
-    connection.alias_limit = min(
-        connect.properties.topic_alias_maximum or 0, connection.broker.settings.topic_alias_maximum
-    )
+    connection.copies.announce(connect, connection.broker.settings.topic_alias_maximum)
     enhanced = connect.properties.authentication_method is not None
     if enhanced:
         # From here on each round has a time limit of its own.
@@ -66,8 +61,6 @@ def refuse(
     connection: Connection, reason_code: int, reason: str, server_reference: str | None = None
 ) -> None:
     """Answer a CONNECT with a CONNACK of 0x80 or more, and close (3.1.4, 3.2.2.2)."""
-    from mqttsec.mqtt5.connection import Expect
-
     if connection.expects is Expect.NOTHING:
         return
     if (
@@ -209,8 +202,6 @@ def _enter(
     connection: Connection, connect: Connect, session: Session, assigned: str | None, success: AuthSuccess
 ) -> None:
     """The client is who it says: take over or begin its session, and answer (3.1.4, 3.2)."""
-    from mqttsec.mqtt5.connection import Expect
-
     if connection.expects is Expect.NOTHING:
         # It said DISCONNECT, or broke a rule, while it was being authenticated.
         return
@@ -335,8 +326,6 @@ def on_auth(connection: Connection, packet: Auth) -> None:
 
     Raises `ProtocolError`.
     """
-    from mqttsec.mqtt5.connection import Expect
-
     connect = connection.connect
     method = connect.properties.authentication_method if connect is not None else None
     if connect is None or method is None:

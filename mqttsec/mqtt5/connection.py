@@ -10,26 +10,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import enum
-import os
-from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, cast
 
-from amqtt.events import MQTTEvents
 from amqtt.mqtt.protocol.broker_handler import BrokerProtocolHandler
 
 from mqttsec.errors import ProtocolError
-from mqttsec.mqtt5 import acknowledging, connecting, inbound
+from mqttsec.mqtt5 import acknowledging, connecting, express, inbound
 from mqttsec.mqtt5.auth import AuthConversation
-from mqttsec.mqtt5.fanout import through_channel
-from mqttsec.mqtt5.faults import report_fault
+from mqttsec.mqtt5.copies import Copies
+from mqttsec.mqtt5.expect import Expect
+from mqttsec.mqtt5.express import Lane
 from mqttsec.mqtt5.keep_alive import KeepAlive
-from mqttsec.mqtt5.message import Form, Message
-from mqttsec.mqtt5.outbox import Delivery
-from mqttsec.mqtt5.replies import LARGEST_PACKET, because, encode_reply
+from mqttsec.mqtt5.outlet import Outlet
+from mqttsec.mqtt5.replies import because, encode_reply
 from mqttsec.mqtt5.retained import RetainedFlow
 from mqttsec.mqtt5.session import Session
+from mqttsec.mqtt5.waiting import Waiting
 from mqttsec.packets import (
     MQTT_5,
     Connect,
@@ -45,15 +42,6 @@ from mqttsec.trace.events import EventKind
 
 if TYPE_CHECKING:
     from mqttsec.mqtt5.broker import Broker
-
-
-class Expect(enum.Enum):
-    """What the broker expects next on a connection."""
-
-    CONNECT = "a CONNECT"
-    AUTHENTICATION = "AUTH packets, or that a plugin decides"
-    PACKETS = "anything that a connected client may send"
-    NOTHING = "that the client closes"
 
 
 class Connection(BrokerProtocolHandler, asyncio.Protocol):  # type: ignore[misc, unused-ignore]
@@ -76,212 +64,65 @@ class Connection(BrokerProtocolHandler, asyncio.Protocol):  # type: ignore[misc,
         self.conversation: AuthConversation | None = None
         """The enhanced authentication that is under way."""
         self.transport: asyncio.Transport | None = None
-        self.out: list[bytes] = []
-        """Bytes that leave in the next write."""
+        self.outlet = Outlet(broker, self)
+        """Bytes out."""
+        self.copies = Copies(self)
+        """What messages look like for this client."""
+        self.waiting = Waiting(self, broker._loop)
+        """What the broker waits for on the client's behalf."""
         self.protected = False
         """True under TLS: a listener on the network learns only sizes and times."""
-        self._has_socket = False
-        self.direct = -1
-        """The socket's file descriptor while nothing stands in the way of writing to it directly, else -1."""
-        self.dirty = False
-        """True while this connection stands in the broker's list of those that have to write."""
         self.topics_by_alias: dict[int, bytes] = {}
         """Topic Aliases that the client set."""
-        self.maximum_packet_size = LARGEST_PACKET
-        """Largest packet that the client takes, in bytes."""
-        self.problem_information = True
-        """False: the client wants no Reason Strings and User Properties on most packets."""
-        self.alias_limit = 0
-        """How many Topic Aliases the client takes."""
         self.retained = RetainedFlow(self)
         """Retained messages that subscriptions asked for."""
-        self._aliases: dict[bytes, int] = {}
+        self.lanes: dict[bytes, Lane] = {}
+        """Ways that messages of the client went before, by Topic Name; see `express`."""
         self._splitter = Splitter(broker.settings.maximum_packet_size)
-        self._held: deque[bytes] = deque()
-        self._held_bytes = 0
-        self._task: asyncio.Task[None] | None = None
-        self._again: asyncio.Task[None] | None = None
-        self._paused = False
-        self._backlog = bytearray()
-        self._ended = False
         self._keep_alive = KeepAlive(self)
         self._timer: asyncio.TimerHandle | None = None
         self._clean_end = False
         self._opened = False
         self._name = ""
 
-    # What a session's copies depend on ---------------------------------------------------------
-
-    @property
-    def needs_single_copies(self) -> bool:
-        """True when this client cannot share its bytes with others."""
-        return self.alias_limit > 0 or self.maximum_packet_size < LARGEST_PACKET
-
-    def encode_qos_0(self, message: Message, form: Form) -> bytes | None:
-        """A QoS 0 PUBLISH for this client alone, or None where it is too large for it."""
-        session = self.session
-        changed = message if session is None else through_channel(session, message)
-        if changed is None:
-            return None
-        now = self.broker.now()
-        alias, known = self._alias(changed.topic_bytes)
-        topic = b"" if known else None
-        frame = changed.parts_after(form, now, topic, alias)[0]
-        if len(frame) > self.maximum_packet_size:
-            return None
-        if alias is not None and not known:
-            self._aliases[changed.topic_bytes] = alias
-        return frame
-
-    def _alias(self, topic: bytes) -> tuple[int | None, bool]:
-        """(Topic Alias to send, whether the client knows it already)."""
-        if not self.alias_limit:
-            return None, False
-        known = self._aliases.get(topic)
-        if known is not None:
-            return known, True
-        # [MQTT-3.1.2-26] "The Server MUST NOT send a Topic Alias in a PUBLISH packet to the Client greater
-        # than Topic Alias Maximum."
-        return (len(self._aliases) + 1, False) if len(self._aliases) < self.alias_limit else (None, False)
-
-    def encode_delivery(self, delivery: Delivery) -> tuple[bytes, bytes] | None:
-        """A QoS 1 or 2 PUBLISH for this client: the bytes around its Packet Identifier, or None."""
-        session = self.session
-        message = delivery.message if session is None else through_channel(session, delivery.message)
-        if message is None:
-            return None
-        head, tail = message.parts_after(delivery.form, self.broker.now())
-        if len(head) + 2 + len(tail) > self.maximum_packet_size:
-            return None
-        return head, tail
-
     def acknowledge(self, qos: int, packet_id: int, reason_code: int) -> None:
         """Answer a PUBLISH of QoS 1 or 2, some time after it came."""
         packet_type = PacketType.PUBACK if qos == 1 else PacketType.PUBREC
-        self.push(acknowledging.answer_bytes(self, packet_type, packet_id, reason_code))
+        self.outlet.push(acknowledging.answer_bytes(self, packet_type, packet_id, reason_code))
         self.broker.schedule_flush()
 
     def pump(self) -> None:
         """Send what the session's outbox may send now."""
         if self.session is not None and self.expects is Expect.PACKETS:
-            self.session.outbox.pump(self.push, self.encode_delivery, self.broker.now())
+            self.session.outbox.pump(self.outlet.push, self.copies.owed, self.broker.now())
             self.retained.go_on()
-
-    # Bytes out ---------------------------------------------------------------------------------
-
-    def write_now(self, data: bytes) -> None:
-        """Like `push`, but in this very moment, for a message that came alone.
-
-        The first of many subscribers then does not wait until the list of all is made. The system call is
-        made here: a transport would collect as well. Whatever stands in the way (bytes that wait before
-        these, TLS, a link without a socket) makes it a `push`.
-        """
-        transport = self.transport
-        if not self._has_socket:
-            self.push(data)
-            return
-        # A closing transport may have closed the socket: its number may be another client's by now.
-        if self.direct < 0 or self.out or transport is None or transport.is_closing():
-            self.direct = -1
-            if not self._may_write_directly():
-                self.push(data)
-                return
-        try:
-            sent = os.write(self.direct, data)
-        except OSError:
-            # Full, or broken: the transport will find out which, and does what has to be done.
-            sent = 0
-        if sent < len(data):
-            self.push(data[sent:])
-
-    def _may_write_directly(self) -> bool:
-        """Look whether nothing stands in the way any more, and remember it in `direct`."""
-        transport = self.transport
-        if transport is None or self.out or self._paused or transport.is_closing():
-            return False
-        if transport.get_write_buffer_size():
-            return False
-        self.direct = transport.get_extra_info("socket").fileno()
-        return self.direct >= 0
-
-    def push(self, data: bytes) -> None:
-        """Let `data` leave with the next write."""
-        self.out.append(data)
-        if not self.dirty:
-            self.dirty = True
-            self.broker.dirty.append(self)
 
     def send(self, packet: Packet) -> None:
         """Let a packet leave with the next write."""
-        frame = encode_reply(packet, self.protocol, self.maximum_packet_size, self.problem_information)
+        copies = self.copies
+        frame = encode_reply(packet, self.protocol, copies.maximum_packet_size, copies.problem_information)
         if frame is None:
             self.abandon(f"{packet.packet_type.name} is larger than the client takes")
             return
-        self.push(frame)
+        self.outlet.push(frame)
         self.broker.schedule_flush()
-
-    def flush(self) -> None:
-        """Write what is waiting, in one go."""
-        self.dirty = False
-        out, transport = self.out, self.transport
-        if not out:
-            return
-        if transport is None or self._ended:
-            out.clear()
-            return
-        data = out[0] if len(out) == 1 else b"".join(out)
-        out.clear()
-        if self._paused:
-            self._let_wait(data, transport)
-        else:
-            self._write(data, transport)
-
-    def _write(self, data: bytes, transport: asyncio.Transport) -> None:
-        if self.broker.observed:
-            self._observe_sent(data)
-        # The transport may keep a part: directly written bytes would overtake it.
-        self.direct = -1
-        transport.write(data)
-
-    def _let_wait(self, data: bytes, transport: asyncio.Transport) -> None:
-        self._backlog += data
-        if transport.get_write_buffer_size() + len(self._backlog) > self.broker.settings.max_write_buffer:
-            self._backlog.clear()
-            self.end(ReasonCode.QUOTA_EXCEEDED, "you read more slowly than messages come")
-
-    def _observe_sent(self, data: bytes) -> None:
-        for frame in Splitter(LARGEST_PACKET).feed(data):
-            self.broker.observe(EventKind.SENT, self, frame)
-            self.broker.fire_packet_event(MQTTEvents.PACKET_SENT, frame, self.session)
 
     def pause_writing(self) -> None:
         """The network does not take more for now."""
-        self.direct = -1
-        self._paused = True
+        self.outlet.pause()
 
     def resume_writing(self) -> None:
         """The network takes bytes again."""
-        self._paused = False
-        if self._backlog and self.transport is not None and not self._ended:
-            data = bytes(self._backlog)
-            self._backlog.clear()
-            self._write(data, self.transport)
+        self.outlet.resume()
         self.retained.go_on()
-
-    @property
-    def congested(self) -> bool:
-        """True while the network takes no more, and once the connection has ended."""
-        return self._paused or self._ended
 
     # Bytes in ----------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The network connection exists."""
         self.transport = cast(asyncio.Transport, transport)
-        self.transport.set_write_buffer_limits(high=256 * 1024)
         self.protected = self.ssl_object() is not None
-        plain = transport.get_extra_info("socket") is not None and not self.protected
-        self._has_socket = plain and os.name == "posix"
+        self.outlet.open(self.transport, self.protected)
         self._keep_alive.heard = self.broker.now()
         if not self.broker.opened(self):
             self.transport.abort()
@@ -290,40 +131,42 @@ class Connection(BrokerProtocolHandler, asyncio.Protocol):  # type: ignore[misc,
 
     def data_received(self, data: bytes) -> None:
         """Bytes came."""
-        if self._ended:
+        if self.outlet.ended:
             # Between our last packet and the client's end: not even kept.
             return
-        broker = self.broker
+        broker, session = self.broker, self.session
         self._keep_alive.heard = broker.now()
-        broker.begin_batch()
+        broker.batches += 1
         try:
-            if (
-                self.session is not None
-                and self._task is None
-                and not broker.observed
-                and not self._splitter.pending
-            ):
+            if session is None or self.waiting.task is not None or broker.observed or self._splitter.rest:
+                self._take(data)
+            elif not express.take(self, session, data):
                 # (A PUBLISH in front, as most bytes of a publisher begin, is no acknowledgement.)
-                taken = 0 if data[:1] < b"\x40" else acknowledging.take_short(self, self.session, data)
-                if taken:
-                    data = data[taken:]
-                    if not data:
-                        return
-            for frame in self._splitter.iterate(data):
-                broker.alone = len(frame) == len(data) and not broker.observed
-                if self.expects is Expect.NOTHING:
-                    break
-                if broker.observed:
-                    self._observe_received(frame)
-                if self._task is None or inbound.is_urgent(self, frame):
-                    inbound.handle(self, frame)
-                else:
-                    self._hold(frame)
+                taken = 0 if data[:1] < b"\x40" else acknowledging.take_short(self, session, data)
+                if taken < len(data):
+                    last = self._take(data[taken:] if taken else data)
+                    if len(last) == len(data) and self.session is session:
+                        express.learn(self, session, last)
         except ProtocolError as error:
             self.refuse(error)
         finally:
-            broker.alone = False
-            broker.end_batch()
+            broker.batches -= 1
+            if broker.dirty and not broker.batches:
+                broker.flush()
+
+    def _take(self, data: bytes) -> bytes:
+        """Act on the packets that `data` completes; returns the last of them."""
+        frame = b""
+        for frame in self._splitter.iterate(data):
+            if self.expects is Expect.NOTHING:
+                break
+            if self.broker.observed:
+                self._observe_received(frame)
+            if self.waiting.task is None or inbound.is_urgent(self, frame):
+                inbound.handle(self, frame)
+            else:
+                self.waiting.hold(frame)
+        return frame
 
     def _observe_received(self, frame: bytes) -> None:
         if not self._opened:
@@ -336,13 +179,6 @@ class Connection(BrokerProtocolHandler, asyncio.Protocol):  # type: ignore[misc,
             self.broker.observe(EventKind.OPENED, self)
         self.broker.observe(EventKind.RECEIVED, self, frame)
 
-    def _hold(self, frame: bytes) -> None:
-        self._held.append(frame)
-        self._held_bytes += len(frame)
-        # 3.1.4: "Clients need not wait for a CONNACK"; what they send before it has to wait, within bounds.
-        if self._held_bytes > self.broker.settings.maximum_packet_size:
-            raise ProtocolError("too much was sent before the answer", ReasonCode.QUOTA_EXCEEDED)
-
     def wait_for(
         self, work: Callable[..., Coroutine[Any, Any, None]], *args: Any, reading: bool = False
     ) -> None:
@@ -352,45 +188,21 @@ class Connection(BrokerProtocolHandler, asyncio.Protocol):  # type: ignore[misc,
         """
         if self.transport is not None and not reading:
             self.transport.pause_reading()
-        self._task = self._loop.create_task(self._finish(work, *args))
+        self.waiting.start(work, *args)
 
     def meanwhile(self, work: Coroutine[Any, Any, None]) -> None:
         """Do something that may wait while the client's packets go on being handled (re-authentication)."""
-        self._again = self._loop.create_task(work)
+        self.waiting.start_beside(work)
 
     @property
     def is_busy(self) -> bool:
         """True while the broker waits for others on the client's behalf."""
-        return self._task is not None
+        return self.waiting.task is not None
 
     @property
     def authenticates_again(self) -> bool:
         """True while a re-authentication is under way."""
-        return self._again is not None and not self._again.done()
-
-    async def _finish(self, work: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> None:
-        try:
-            await work(*args)
-        except ProtocolError as error:
-            self.refuse(error)
-        except Exception as error:
-            # Only what belongs to others waits, and theirs is the fault: a plugin, for example.
-            report_fault("what a packet waited for", self.peer, error)
-            self.refuse(ProtocolError("the broker failed", ReasonCode.IMPLEMENTATION_SPECIFIC_ERROR))
-        finally:
-            self._task = None
-        self.broker.begin_batch()
-        try:
-            while self._held and self._task is None and self.expects is not Expect.NOTHING:
-                frame = self._held.popleft()
-                self._held_bytes -= len(frame)
-                inbound.handle(self, frame)
-        except ProtocolError as error:
-            self.refuse(error)
-        finally:
-            self.broker.end_batch()
-        if self._task is None and self.transport is not None and not self.transport.is_closing():
-            self.transport.resume_reading()
+        return self.waiting.goes_on_beside
 
     # Keep alive --------------------------------------------------------------------------------
 
@@ -471,13 +283,9 @@ class Connection(BrokerProtocolHandler, asyncio.Protocol):  # type: ignore[misc,
         if self.expects is Expect.NOTHING:
             return
         self.expects = Expect.NOTHING
-        self._held.clear()
         self._stop_watching()
-        self._give_up_tasks()
-        # The last packets go out behind what the network has not taken yet.
-        self.resume_writing()
-        self.flush()
-        self._ended = True
+        self.waiting.give_up()
+        self.outlet.finish()
         transport = self.transport
         if transport is not None and not transport.is_closing():
             transport.resume_reading()
@@ -501,26 +309,18 @@ class Connection(BrokerProtocolHandler, asyncio.Protocol):  # type: ignore[misc,
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The network connection is gone."""
-        self.direct = -1
         self.cancel_timer()
         self._stop_watching()
         self.expects = Expect.NOTHING
-        self.out.clear()
-        self._backlog.clear()
-        self._held.clear()
-        self._give_up_tasks()
+        self.outlet.lose()
+        self.broker.router.drop_lanes(self)
+        self.waiting.give_up()
         self._leave_session()
         if self.transport is not None:
             # Python 3.10 warns of a TLS transport that was only closed by the other side.
             self.transport.close()
         self.transport = None
         self.broker.closed(self)
-
-    def _give_up_tasks(self) -> None:
-        # A task may be what closes the connection; that one goes to its end.
-        for task in (self._task, self._again):
-            if task is not None and task is not asyncio.current_task(self._loop):
-                task.cancel()
 
     def _stop_watching(self) -> None:
         self.cancel_timer()

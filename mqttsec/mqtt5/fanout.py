@@ -6,13 +6,15 @@ the connections write once at the end of the batch.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from os import write
 from typing import TYPE_CHECKING
 
 from mqttsec.errors import MqttsecError
 from mqttsec.mqtt5.faults import report_fault
 from mqttsec.mqtt5.message import Form, Message, forwarded
-from mqttsec.mqtt5.outbox import Delivery
-from mqttsec.mqtt5.router import Plan, Route, Target
+from mqttsec.mqtt5.outbox import Delivery, Outbox
+from mqttsec.mqtt5.router import Line, Plan, Route, Target
 from mqttsec.mqtt5.session import Session
 from mqttsec.packets import ReasonCode
 
@@ -27,65 +29,95 @@ _PROPERTIES, _CHANGED = object(), object()
 def publish(broker: Broker, message: Message, route: Route) -> bool:
     """Deliver `message` to everyone on `route`. False when nobody is subscribed."""
     plan = route.plan(message.qos, message.retain)
-    for form, sessions in plan.groups:
-        _publish_to_group(broker, message, message, form, sessions)
-    for form, sessions in plan.alike:
-        made = through_channel(sessions[0], message)
-        if made is not None:
-            _publish_to_group(broker, message, made, form, sessions)
+    dirty = broker.dirty
+    for form, lines, away in plan.groups:
+        head, tail = message.parts(form)
+        if not form.qos:
+            for outlet, _, _ in lines:
+                outlet.out.append(head)
+                if not outlet.dirty:
+                    outlet.dirty = True
+                    dirty.append(outlet)
             continue
-        # Refused, or a fault of this one: each of the others may say for itself.
-        for session in sessions:
-            deliver(broker, session, message, form)
+        delivery = Delivery(message, form)
+        keep_for(broker, delivery, away)
+        number(broker, delivery, lines, head, tail)
     if plan.singles or route.shared:
         _publish_singly(broker, message, route, plan)
     broker.schedule_flush()
     return not route.empty
 
 
-def _publish_to_group(
-    broker: Broker, message: Message, made: Message, form: Form, sessions: tuple[Session, ...]
-) -> None:
-    """Deliver `made`, which a channel may have made of `message`; what waits, waits as `message`."""
-    head, tail = made.parts(form)
+def keep_for(broker: Broker, delivery: Delivery, away: Iterable[Session]) -> None:
+    """Let a QoS 1 or 2 message wait for clients that are not connected."""
+    for session in away:
+        session.outbox.enqueue(delivery)
+        check_bounds(broker, session)
+
+
+def number(broker: Broker, delivery: Delivery, lines: Iterable[Line], head: bytes, tail: bytes) -> None:
+    """Let copies with a Packet Identifier leave with the next write; what cannot go now waits."""
     dirty = broker.dirty
-    if not form.qos and broker.alone:
-        for session in sessions:
-            connection = session.connection
-            if connection is not None:
-                connection.write_now(head)
-        return
-    if not form.qos:
-        for session in sessions:
-            connection = session.connection
-            if connection is not None:
-                connection.out.append(head)
-                if not connection.dirty:
-                    connection.dirty = True
-                    dirty.append(connection)
-        return
-    delivery = Delivery(message, form)
     spliced, frame = 0, b""
-    for session in sessions:
-        connection = session.connection
-        if connection is None:
-            session.outbox.enqueue(delivery)
-            check_bounds(broker, session)
-            continue
-        packet_id = session.outbox.admit(delivery)
+    for outlet, outbox, session in lines:
+        packet_id = outbox.admit(delivery)
         if not packet_id:
             check_bounds(broker, session)
             continue
         if packet_id != spliced:
             # Subscribers that came together have the same Packet Identifier next: one splice serves all.
             spliced, frame = packet_id, head + packet_id.to_bytes(2, "big") + tail
-        if broker.alone:
-            connection.write_now(frame)
+        outlet.out.append(frame)
+        if not outlet.dirty:
+            outlet.dirty = True
+            dirty.append(outlet)
+
+
+def write_now(lines: Iterable[Line], frame: bytes) -> None:
+    """Write the same bytes to all, in this very moment: the first does not wait until a list is made.
+
+    Nothing may wait for the next write meanwhile, in no outlet of the broker.
+    """
+    size = len(frame)
+    for outlet, _, _ in lines:
+        descriptor = outlet.direct
+        if descriptor < 0:
+            outlet.push(frame)
             continue
-        connection.out.append(frame)
-        if not connection.dirty:
-            connection.dirty = True
-            dirty.append(connection)
+        try:
+            sent = write(descriptor, frame)
+        except OSError:
+            sent = 0
+        if sent != size:
+            outlet.push(frame[sent:])
+
+
+def write_numbered_now(lines: Iterable[Line], head: bytes, tail: bytes) -> tuple[list[Outbox], list[Line]]:
+    """`write_now` for QoS 1 and 2; `head` and `tail` stand around the Packet Identifier.
+
+    Returns the outboxes whose next delivery has been written, to which it has to be admitted before anything
+    else is done, and the lines that could not be written to.
+    """
+    written: list[Outbox] = []
+    late: list[Line] = []
+    spliced, frame, size = 0, b"", 0
+    for line in lines:
+        outlet, outbox, _ = line
+        packet_id, descriptor = outbox.free, outlet.direct
+        if not packet_id or descriptor < 0:
+            late.append(line)
+            continue
+        if packet_id != spliced:
+            spliced, frame = packet_id, head + packet_id.to_bytes(2, "big") + tail
+            size = len(frame)
+        try:
+            sent = write(descriptor, frame)
+        except OSError:
+            sent = 0
+        if sent != size:
+            outlet.push(frame[sent:])
+        written.append(outbox)
+    return written, late
 
 
 def _publish_singly(broker: Broker, message: Message, route: Route, plan: Plan) -> None:
@@ -115,9 +147,9 @@ def deliver(broker: Broker, session: Session, message: Message, form: Form) -> N
             connection.pump()
         check_bounds(broker, session)
     elif connection is not None:
-        frame = connection.encode_qos_0(message, form)
+        frame = connection.copies.qos_0(message, form)
         if frame is not None:
-            connection.push(frame)
+            connection.outlet.push(frame)
 
 
 def check_bounds(broker: Broker, session: Session) -> None:

@@ -150,7 +150,7 @@ def _publish(connection: Connection, session: Session, frame: bytes) -> None:
     if qos == 2 and packet_id in session.received:
         # [MQTT-4.3.3-10] until PUBREL the same Packet Identifier is the same message: acknowledge it again,
         # and "MUST NOT cause duplicate messages to be delivered to any onward recipients".
-        connection.push(answer_bytes(connection, PacketType.PUBREC, packet_id, 0))
+        connection.outlet.push(answer_bytes(connection, PacketType.PUBREC, packet_id, 0))
     elif packet_id and packet_id in session.relayed:
         # Sent again on a new connection while a relay still has it: its answer goes to this connection.
         return
@@ -290,11 +290,11 @@ def _acknowledge(
     connection: Connection, session: Session, message: Message, packet_id: int, code: int
 ) -> None:
     if message.qos == 1:
-        connection.push(answer_bytes(connection, PacketType.PUBACK, packet_id, code))
+        connection.outlet.push(answer_bytes(connection, PacketType.PUBACK, packet_id, code))
     elif message.qos == 2:
         if code < 0x80:
             session.received.add(packet_id)
-        connection.push(answer_bytes(connection, PacketType.PUBREC, packet_id, code))
+        connection.outlet.push(answer_bytes(connection, PacketType.PUBREC, packet_id, code))
 
 
 def _through_channel(session: Session, message: Message, properties: Forwarded) -> tuple[Message, int]:

@@ -44,9 +44,21 @@ class Outbox:
     the broker's own limit if that is lower [MQTT-3.3.4-9].
     """
 
-    __slots__ = ("_active", "_next", "_queue", "_queued_bytes", "dropped", "heard", "inflight", "window")
+    __slots__ = (
+        "_active",
+        "_next",
+        "_queue",
+        "_queued_bytes",
+        "dropped",
+        "free",
+        "heard",
+        "inflight",
+        "window",
+    )
 
     def __init__(self) -> None:
+        self.free = 0
+        """Packet Identifier that the next delivery gets; 0 while it would have to wait."""
         self.window = 0
         self.inflight: dict[int, Delivery | Released] = {}
         """Unfinished deliveries by Packet Identifier, oldest first."""
@@ -73,16 +85,35 @@ class Outbox:
 
     def admit(self, delivery: Delivery) -> int:
         """Take a delivery into the window; returns its Packet Identifier, 0 when it has to wait (queued)."""
-        if self._queue or self._active >= self.window:
+        packet_id = self.free
+        if not packet_id:
             self.enqueue(delivery)
             return 0
+        self._take(packet_id, delivery)
+        return packet_id
+
+    def _take(self, packet_id: int, delivery: Delivery) -> None:
+        inflight = self.inflight
+        inflight[packet_id] = delivery
+        self._active += 1
+        following = packet_id % 65_535 + 1
+        self._next = following
+        if self._active < self.window and following not in inflight and not self._queue:
+            self.free = following
+        else:
+            self._find_free()
+
+    def _find_free(self) -> None:
+        """Something changed that `free` depends on."""
+        if self._queue or self._active >= self.window:
+            self.free = 0
+            return
+        # It ends: without a queue, all that is in flight counts against a window below the number of
+        # identifiers.
         packet_id = self._next
         while packet_id in self.inflight:
             packet_id = packet_id % 65_535 + 1
-        self._next = packet_id % 65_535 + 1
-        self.inflight[packet_id] = delivery
-        self._active += 1
-        return packet_id
+        self.free = packet_id
 
     def send(self, delivery: Delivery, head: bytes, tail: bytes, push: _Push) -> bool:
         """Send now if the window allows, else queue. False when it had to wait."""
@@ -95,6 +126,7 @@ class Outbox:
         """Let a message wait, for the window or for the client's return."""
         self._queue.append(delivery)
         self._queued_bytes += len(delivery.message.payload)
+        self.free = 0
 
     def drop_newest(self) -> None:
         """Give up the message that was queued last."""
@@ -119,9 +151,12 @@ class Outbox:
                 if self.heard is not None:
                     self.heard(item.message, ReasonCode.SUCCESS)
                 continue
-            waiting, self._queue = self._queue, deque()
-            self.send(item, *parts, push)
-            self._queue = waiting
+            packet_id = self._next
+            while packet_id in self.inflight:
+                packet_id = packet_id % 65_535 + 1
+            self._take(packet_id, item)
+            push(parts[0] + packet_id.to_bytes(2, "big") + parts[1])
+        self._find_free()
 
     def _send_again(self, packet_id: int, push: _Push, encode: _Encode) -> None:
         entry = self.inflight[packet_id]
@@ -149,6 +184,7 @@ class Outbox:
         self._queue = deque([*self.inflight, *fresh])
         self._active = 0
         self.window = window
+        self._find_free()
 
     def adopt_protocol(self, protocol: int) -> None:
         """Encode what waits for the Protocol Version with which the client came back."""
@@ -162,11 +198,14 @@ class Outbox:
 
     def _finish(self, packet_id: int) -> None:
         del self.inflight[packet_id]
-        if self._queue and isinstance(self._queue[0], int) and packet_id in self._queue:
+        queue = self._queue
+        if queue and isinstance(queue[0], int) and packet_id in queue:
             # Acknowledged before it was sent again: it never counted against the window.
-            self._queue.remove(packet_id)
+            queue.remove(packet_id)
         else:
             self._active -= 1
+        if not self.free:
+            self._find_free()
 
     def puback(self, packet_id: int, reason_code: int = 0) -> None:
         """PUBACK came: the QoS 1 delivery is complete. An unknown identifier is ignored.
@@ -218,6 +257,7 @@ class Outbox:
         self.inflight.clear()
         self._queue.clear()
         self._queued_bytes = self._active = 0
+        self._find_free()
 
 
 def pubrel(packet_id: int, reason_code: int = 0) -> bytes:

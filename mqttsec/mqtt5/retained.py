@@ -57,7 +57,7 @@ class RetainedFlow:
         sent = 0
         for _ in range(_MESSAGES_AT_ONCE):
             # Where it stops for want of room, the network or an acknowledgement makes it go on.
-            if session is None or connection.congested or session.outbox.queued:
+            if session is None or connection.outlet.congested or session.outbox.queued:
                 return False
             if sent >= _BYTES_AT_ONCE:
                 break

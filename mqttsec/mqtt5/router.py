@@ -7,15 +7,19 @@ changes; inside it a `Plan` groups the receivers by wire form.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
 
-from mqttsec.mqtt5.channel import kinship
 from mqttsec.mqtt5.hooks import Relay, Service
 from mqttsec.mqtt5.message import Form
+from mqttsec.mqtt5.outbox import Outbox
+from mqttsec.mqtt5.outlet import Outlet
 from mqttsec.mqtt5.session import Session, Subscription
 from mqttsec.packets import MQTT_5
 from mqttsec.packets.topics import matches, split_share
+
+if TYPE_CHECKING:
+    from mqttsec.mqtt5.connection import Connection
 
 _REMEMBERED = 300_000
 # Receivers in all remembered routes, and 64 bytes of a Topic Name count as one: some 50 MB. So neither ever
@@ -132,13 +136,26 @@ class Target:
         return any(row.no_local for row in self.subscriptions)
 
 
+Line = tuple[Outlet, Outbox, Session]
+"""A connected receiver: what writes to it, what it owes acknowledgements for, and whose it is."""
+
+
+class Group(NamedTuple):
+    """Receivers that get the same bytes."""
+
+    form: Form
+    """The wire form of their copies."""
+    lines: tuple[Line, ...]
+    """Those that are connected."""
+    away: tuple[Session, ...]
+    """Those that are not."""
+
+
 class Plan(NamedTuple):
     """The receivers of a topic for one (QoS, RETAIN) of the publisher."""
 
-    groups: tuple[tuple[Form, tuple[Session, ...]], ...]
-    """Sessions that get the same bytes."""
-    alike: tuple[tuple[Form, tuple[Session, ...]], ...]
-    """Sessions whose channels make the same of a message: the first one's does it for all."""
+    groups: tuple[Group, ...]
+    """Sessions whose copies are made once for all."""
     singles: tuple[Target, ...]
     """Sessions whose copy needs a look of its own: channel, Topic Alias, packet limit, No Local."""
 
@@ -146,7 +163,7 @@ class Plan(NamedTuple):
 class Route:
     """All receivers of one topic."""
 
-    __slots__ = ("_plans", "relay", "service", "shared", "targets", "topic")
+    __slots__ = ("_plans", "relay", "service", "shared", "targets", "topic", "topic_bytes")
 
     def __init__(
         self,
@@ -157,6 +174,7 @@ class Route:
         relay: Relay | None = None,
     ) -> None:
         self.topic = topic
+        self.topic_bytes = topic.encode("utf-8")
         self.targets = targets
         self.service = service
         """Takes what clients publish, in place of the receivers."""
@@ -180,28 +198,25 @@ class Route:
 
     def _make_plan(self, qos: int, retain: bool) -> Plan:
         groups: dict[Form, list[Session]] = {}
-        alike: dict[tuple[Form, Hashable], list[Session]] = {}
         singles = []
         for target in self.targets:
-            session = target.session
-            connection, channel = session.connection, session.channel
-            kin = None if channel is None else kinship(channel, self.topic)
-            own = channel is not None and kin is None
-            if own or target.no_local or (connection and connection.needs_single_copies):
+            connection = target.session.connection
+            if target.no_local or target.session.channel or (connection and connection.copies.needed):
                 singles.append(target)
                 continue
             form = target.form(qos, retain)
-            if form is None:
-                continue
-            if channel is None:
-                groups.setdefault(form, []).append(session)
-            else:
-                alike.setdefault((form, kin), []).append(session)
-        return Plan(
-            tuple((form, tuple(group)) for form, group in groups.items()),
-            tuple((form, tuple(group)) for (form, _), group in alike.items()),
-            tuple(singles),
-        )
+            if form is not None:
+                groups.setdefault(form, []).append(target.session)
+        return Plan(tuple(_group(form, sessions) for form, sessions in groups.items()), tuple(singles))
+
+
+def _group(form: Form, sessions: list[Session]) -> Group:
+    lines = tuple(
+        (session.connection.outlet, session.outbox, session)
+        for session in sessions
+        if session.connection is not None
+    )
+    return Group(form, lines, tuple(session for session in sessions if session.connection is None))
 
 
 class Router:
@@ -214,6 +229,7 @@ class Router:
         self._routes: dict[bytes, Route] = {}
         self._remembered = 0
         self._turns: dict[str, int] = {}
+        self._lanes: set[Connection] = set()
         self._services: list[tuple[str, Service]] = []
         self._relays: dict[str, Relay] = {}
 
@@ -263,9 +279,21 @@ class Router:
         return True
 
     def forget(self) -> None:
-        """Something about a receiver changed (it came back with other limits): compute routes anew."""
+        """Something about a receiver changed (it came, it went, other limits): compute routes anew."""
         self._routes.clear()
         self._remembered = 0
+        for connection in self._lanes:
+            connection.lanes.clear()
+        self._lanes.clear()
+
+    def has_lanes(self, connection: Connection) -> None:
+        """Let `forget` clear what was learned from routes for one connection (see `express`)."""
+        self._lanes.add(connection)
+
+    def drop_lanes(self, connection: Connection) -> None:
+        """A connection ended."""
+        connection.lanes.clear()
+        self._lanes.discard(connection)
 
     def cached(self, topic: bytes) -> Route | None:
         """The route of a topic that was seen before and is therefore known to be well formed."""

@@ -16,17 +16,18 @@ class Splitter:
     Never holds more than one unfinished packet, which is refused as soon as its length is known.
     """
 
-    __slots__ = ("_needed", "_pending", "maximum_packet_size")
+    __slots__ = ("_needed", "maximum_packet_size", "rest")
 
     def __init__(self, maximum_packet_size: int = MAX_VARIABLE_BYTE_INTEGER + 5) -> None:
         self.maximum_packet_size = maximum_packet_size
-        self._pending = bytearray()
+        self.rest = bytearray()
+        """Bytes that wait for the rest of their packet."""
         self._needed = 2
 
     @property
     def pending(self) -> int:
         """Number of bytes that wait for the rest of their packet."""
-        return len(self._pending)
+        return len(self.rest)
 
     def feed(self, data: bytes) -> list[bytes]:
         """Return the packets that `data` completes, in order.
@@ -39,12 +40,12 @@ class Splitter:
 
     def iterate(self, data: bytes) -> Iterator[bytes]:
         """Like `feed`, one packet at a time, so that good packets before a bad one count."""
-        if self._pending:
-            self._pending += data
-            if len(self._pending) < self._needed:
+        if self.rest:
+            self.rest += data
+            if len(self.rest) < self._needed:
                 return
-            data = bytes(self._pending)
-            self._pending.clear()
+            data = bytes(self.rest)
+            self.rest.clear()
         position, end, self._needed = 0, len(data), 2
         try:
             while end - position >= 2:
@@ -68,7 +69,7 @@ class Splitter:
                 yield frame
         finally:
             if position < end:
-                self._pending += data[position:]
+                self.rest += data[position:]
 
     @staticmethod
     def _long_length(data: bytes, position: int, end: int) -> tuple[int, int]:

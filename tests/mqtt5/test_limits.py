@@ -235,7 +235,8 @@ def test_a_client_that_never_reads_is_cut_off_at_the_write_buffer() -> None:
             if session is None:
                 break
             assert session.connection is not None and session.connection.transport is not None
-            size = session.connection.transport.get_write_buffer_size() + len(session.connection._backlog)
+            backlog = session.connection.outlet.backlog
+            size = session.connection.transport.get_write_buffer_size() + len(backlog)
             assert size <= 500_000
         else:
             raise AssertionError("never cut off")

@@ -198,13 +198,13 @@ def test_a_plan_groups_those_who_get_the_same_bytes() -> None:
         net.subscribe(f"q1-{number}", "t", 1)
     net.subscribe("shy", "t", 1, no_local=True)
     plan = net.router.route("t", b"t").plan(1, False)
-    assert {form: len(sessions) for form, sessions in plan.groups} == {
+    assert {group.form: len(group.away) for group in plan.groups} == {
         Form(MQTT_5, 0, False): 5,
         Form(MQTT_5, 1, False): 5,
     }
     assert [target.session.client_id for target in plan.singles] == ["shy"]
     assert net.router.route("t", b"t").plan(1, False) is plan
-    (everybody,) = (sessions for _, sessions in net.router.route("t", b"t").plan(0, False).groups)
+    (everybody,) = (group.away for group in net.router.route("t", b"t").plan(0, False).groups)
     assert len(everybody) == 10
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
+import stat
 from typing import Any
 
 import pytest
 
-from mqttsec.mqtt5 import Broker, BrokerSettings, LightClient
+from mqttsec.mqtt5 import Broker, BrokerSettings, LightClient, fanout
 from mqttsec.packets import SubscribeFilter
 
 
@@ -46,19 +48,29 @@ def test_every_subscriber_gets_single_messages_in_order(qos: int) -> None:
     _run(play)
 
 
-def test_the_message_leaves_before_the_batch_ends() -> None:
-    """What `write_now` is for: the bytes are in the subscriber's socket while the packet is still handled."""
+@pytest.mark.parametrize("qos", [0, 1, 2])
+def test_the_message_leaves_while_its_packet_is_still_handled(
+    monkeypatch: pytest.MonkeyPatch, qos: int
+) -> None:
+    """What the short way is for: the bytes are in the socket before anything is collected for a flush."""
 
     async def play(broker: Broker, port: int) -> None:
         subscriber, publisher = await _clients(port, 2)
-        await subscriber.subscribe("t")
-        seen: list[int] = []
-        connection = next(c for c in broker.connections if c.peer == "c0" or c.number == 1)
-        write = connection.write_now
-        connection.write_now = lambda data: (write(data), seen.append(len(connection.out)))  # type: ignore
-        await publisher.publish("t", b"x")
+        await subscriber.subscribe(SubscribeFilter("t", qos))
+        await publisher.publish("t", b"the first goes the usual way", qos=qos)
+        await subscriber.next_message(5)
+        connection = next(c for c in broker.connections if c.session and c.session.client_id == "c0")
+        written: list[tuple[int, bytes, int]] = []
+
+        def write(descriptor: int, data: bytes) -> int:
+            written.append((descriptor, data, len(broker.dirty)))
+            return os.write(descriptor, data)
+
+        monkeypatch.setattr(fanout, "write", write)
+        await publisher.publish("t", b"x", qos=qos)
         assert (await subscriber.next_message(5)).payload == b"x"
-        assert seen == [0], "nothing was left for the end of the batch"
+        ((descriptor, data, dirty),) = written
+        assert descriptor == connection.outlet.direct and data.endswith(b"x") and not dirty
 
     _run(play)
 
@@ -92,18 +104,40 @@ def test_a_subscriber_whose_network_is_full_loses_nothing() -> None:
     _run(play)
 
 
-def test_a_connection_that_is_closing_is_not_written_to() -> None:
-    async def play(broker: Broker, port: int) -> None:
-        subscriber, publisher = await _clients(port, 2)
-        await subscriber.subscribe("t")
-        connection = next(c for c in broker.connections if c.session and c.session.client_id == "c0")
-        transport = connection.transport
-        assert transport is not None
-        # As after a failed read: the transport is closing, the protocol has not heard of it yet.
-        transport.abort()
-        connection.write_now(b"never")
-        assert connection.out == [b"never"], "kept for the transport, which is gone"
-        await asyncio.sleep(0)
-        await publisher.publish("t", b"x", qos=1)
+@pytest.mark.parametrize("loop_name", ["asyncio", "uvloop"])
+def test_a_descriptor_is_ours_until_the_connection_is_lost(loop_name: str) -> None:
+    """What direct writing rests on: a closing transport keeps its socket until it has told its protocol.
 
-    _run(play)
+    Otherwise the number could be another client's already.
+    """
+
+    async def play() -> None:
+        broker = Broker()
+        await broker.start()
+        for how in ("abort", "close"):
+            (subscriber,) = await _clients(broker.bound["default"][1], 1)
+            connection = next(iter(broker.connections))
+            descriptor, transport, outlet = connection.outlet.direct, connection.transport, connection.outlet
+            assert transport is not None and stat.S_ISSOCK(os.fstat(descriptor).st_mode)
+            inode = os.fstat(descriptor).st_ino
+            getattr(transport, how)()
+            turns = 0
+            while outlet.direct >= 0:
+                assert os.fstat(descriptor).st_ino == inode, "closed before `connection_lost`"
+                await asyncio.sleep(0)
+                turns += 1
+                assert turns < 1000
+            assert outlet.transport is None
+            outlet.write_now(b"never")
+            outlet.flush()
+        await broker.shutdown()
+
+    if loop_name == "uvloop":
+        uvloop = pytest.importorskip("uvloop", reason="uvloop is not installed: pip install uvloop")
+        loop = uvloop.new_event_loop()
+    else:
+        loop = asyncio.new_event_loop()
+    try:
+        loop.run_until_complete(play())
+    finally:
+        loop.close()

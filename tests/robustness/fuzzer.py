@@ -315,7 +315,7 @@ async def _settle(wire: Wire) -> None:
     for _ in range(5_000):
         connection = wire.protocol
         asked = connection.conversation is not None and connection.conversation.expects_answer
-        if wire.ended or (wire.all_read and (connection._task is None or asked)):
+        if wire.ended or (wire.all_read and (not connection.is_busy or asked)):
             return
         await asyncio.sleep(0)
     raise AssertionError("the broker neither reads on nor closes")

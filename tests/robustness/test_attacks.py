@@ -352,7 +352,7 @@ def test_a_plugin_that_never_decides_keeps_no_connection_for_ever() -> None:
             for _ in range(100):
                 peer.send(Publish("a", bytes(10_000)))
         await asyncio.sleep(1)
-        assert sum(peer.wire.protocol._held_bytes for peer in peers) < MIB
+        assert sum(peer.wire.protocol.waiting.held_bytes for peer in peers) < MIB
         await asyncio.sleep(60)
         assert len(broker.connections) == 1, f"{len(broker.connections) - 1} connections wait for ever"
         assert set(broker.sessions) == {"bystander"}

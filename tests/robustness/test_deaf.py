@@ -43,7 +43,7 @@ def waiting_bytes(broker: Broker, client_id: str) -> int:
         return 0
     held = session.outbox.queued_bytes + sum(len(MESSAGE) for _ in session.outbox.inflight)
     if connection is not None and connection.transport is not None:
-        held += connection.transport.get_write_buffer_size() + len(connection._backlog)
+        held += connection.transport.get_write_buffer_size() + len(connection.outlet.backlog)
     return held
 
 
