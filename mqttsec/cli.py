@@ -40,7 +40,7 @@ COMMANDS = (
     Command("tamper", "change every field of every message, and see who notices", "mqttsec.e2e.commands.tamper"),
     Command("bench fanout", "measure fan-out against mosquitto and amqtt", "mqttsec.measure.fanout"),
     Command("bench anonymity", "simulate paths through a crowd, beside theory", "mqttsec.anonymity.command"),
-    Command("bench mqtta", "measure MQTT-A beside what its paper states", "mqttsec.mqtta.experiments.command"),
+    Command("bench mqtta", "measure MQTT-A as its paper does", "mqttsec.mqtta.experiments.command"),
     Command("check", "run submitted notebooks again and list what their checks say", "mqttsec.check.command"),
 )
 
