@@ -35,6 +35,8 @@
 # - What a lab writes goes to the folder `out/`. To begin anew: *Kernel*, *Restart Kernel and Run All Cells*.
 # - Nothing you do here leaves this machine. Attack only systems that are your own.
 
+# - A word you do not know: the [glossary](glossary.ipynb) has it, with its source.
+
 # %% [markdown] id=ready
 # ## Is everything installed?
 #

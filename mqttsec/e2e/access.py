@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
 from mqttsec.e2e import control
 from mqttsec.e2e.broker import Broker
 from mqttsec.e2e.channel import LayerRefused, recipient_topic
 from mqttsec.e2e.journal import Journal
+from mqttsec.e2e.terms import KeyName
 from mqttsec.mqtt5.session import Session
 from mqttsec.packets import Properties, ReasonCode
 
@@ -58,6 +59,19 @@ class SchemeChannel:
         if self._journal.listens:
             self._journal.forwarded(self.client_id, f"a message on {topic}")
         return sealed, properties
+
+    def alike(self, topic: str) -> Hashable | None:
+        """The publishers of a topic that this client receives, where all their receivers get the same bytes.
+
+        None where they do not: the key between B and S is individual, or the topic is.
+        """
+        if not self._protected.covers(topic):
+            return ()
+        setup = self._machine.party.setup
+        if setup.individual or setup.row.broker_subscriber.key is KeyName.K_BS:
+            return None
+        streams = self._machine.streams(self.client_id)
+        return tuple(sorted(publisher for publisher, wanted in streams if wanted == topic)) or None
 
     def __repr__(self) -> str:
         return f"<channel of {self.client_id!r}>"

@@ -5,6 +5,7 @@ It holds K_PB, K_BSi and GK_B, and never K_PSi or GK_P: it has no way to make th
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -44,6 +45,10 @@ from mqttsec.packets import ReasonCode
 
 CORRELATION_SIZE = 16
 """Bytes of the Correlation Data of steps 7 and 13."""
+
+TICKETS_EACH = 4
+"""How many handshakes one subscriber may have on their way. One connection has one; after a break the old one
+may still be there. So nobody fills the waiting room alone, and who does it needs a certificate a place."""
 
 
 @dataclass(frozen=True)
@@ -157,6 +162,7 @@ class Broker:
         """How many subscribers may be in Block 2 at the same time."""
         self._links: dict[str, _Link] = {}
         self._tickets: dict[bytes, Ticket] = {}
+        self._tickets_of: Counter[str] = Counter()
         self._audiences = Audiences(party)
 
     # Block 1 -----------------------------------------------------------------------------------
@@ -209,11 +215,14 @@ class Broker:
     def request(self, client_id: str, message: SubscriberRequest) -> Ticket:
         """Step 6: a subscriber connects as `client_id`.
 
-        Raises `HandshakeError`: 0x89 Server busy where too many are waiting already.
+        Raises `HandshakeError`: 0x89 Server busy where too many are waiting already, or too many of them
+        under this name.
         """
-        if len(self._tickets) >= self.tickets_at_most:
+        full = len(self._tickets) >= self.tickets_at_most
+        if full or self._tickets_of[client_id] >= TICKETS_EACH:
+            who = "subscribers are" if full else f"handshakes of {client_id!r} are"
             raise HandshakeError(
-                "too many subscribers are waiting for their publishers: come back later",
+                f"too many {who} waiting for their publishers: come back later",
                 ReasonCode.SERVER_BUSY,
                 party=self.party.title,
                 step="step 6",
@@ -222,6 +231,7 @@ class Broker:
         correlation = self.party.random_bytes(CORRELATION_SIZE)
         ticket = Ticket(correlation, run, message, self.party.clock() + self.limit)
         self._tickets[correlation] = ticket
+        self._tickets_of[client_id] += 1
         return ticket
 
     def waiting_for(self, publisher: str) -> tuple[Ticket, ...]:
@@ -317,7 +327,7 @@ class Broker:
             run = run.receive(confirm)
             forwarded = ForwardedConfirm(confirm.signature_publisher)
         updates = self._audiences.enter(run, ticket._epoch)
-        del self._tickets[ticket.correlation]
+        self._forget(ticket)
         return Joined((*updates, *ticket.held), forwarded)
 
     def pass_on(self, publisher: str, client_id: str, update: GroupUpdate) -> GroupUpdate | None:
@@ -342,13 +352,17 @@ class Broker:
 
         Gives what is to be sent where P or B had made S a member already.
         """
-        self._tickets.pop(ticket.correlation, None)
+        self._forget(ticket)
         stream = (ticket.publisher, ticket.topic)
         if ticket.client_id in self._audiences.members(stream):
             # A member whose new handshake failed stays what it was.
             return Departure({}, None)
         updates = self._audiences.leave(stream, ticket.client_id)
         return Departure(updates, self._notice(stream, ticket.client_id) if ticket.asked else None)
+
+    def _forget(self, ticket: Ticket) -> None:
+        if self._tickets.pop(ticket.correlation, None) is not None:
+            self._tickets_of -= Counter((ticket.client_id,))
 
     @property
     def tickets(self) -> tuple[Ticket, ...]:

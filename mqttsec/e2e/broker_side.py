@@ -45,6 +45,9 @@ from mqttsec.packets.topics import check_topic_filter
 EVERYTHING = ("#",)
 """All topics but those that begin with $."""
 
+HALF_OPEN_AT_MOST = 1000
+"""How many handshakes may be unfinished at the same time."""
+
 OWED_AT_MOST = 10_000
 """How many departures are remembered for publishers that are away."""
 
@@ -59,7 +62,8 @@ class BrokerSide:
         protects: Topic Filters under which only messages of the schemes pass.
         limit: seconds that a subscriber may wait for its publisher; then 0x88 Server unavailable.
         patience: seconds between two rounds of "keep waiting" (steps 9 to 12).
-        half_open_at_most: subscribers in Block 2 at the same time; past it 0x89 Server busy.
+        half_open_at_most: subscribers in Block 2 at the same time, and publishers that owe their confirming
+            message; past it 0x89 Server busy.
         clock: seconds since 1970.
         operations: counts B's cryptographic operations; None: nothing is counted.
 
@@ -77,7 +81,7 @@ class BrokerSide:
         protects: tuple[str, ...] = EVERYTHING,
         limit: float = 30.0,
         patience: float = 5.0,
-        half_open_at_most: int = 1000,
+        half_open_at_most: int = HALF_OPEN_AT_MOST,
         clock: Callable[[], float] = time.time,
         operations: Operations | None = None,
     ) -> None:
@@ -99,6 +103,7 @@ class BrokerSide:
         self._publishing: dict[str, SchemeChannel] = {}
         self._room = WaitingRoom(self.machine, patience)
         self._owed: dict[tuple[str, str, str], None] = {}
+        self._unconfirmed = 0
 
     def attach(self, broker: MqttBroker) -> None:
         """Take hold of a broker. Raises `ConfigurationError` where another guard or watch is there."""
@@ -150,7 +155,7 @@ class BrokerSide:
         welcome = self.machine.welcome(name, hello)
         confirm, data = None, welcome.reply.encode()
         if self.party.setup.script.confirm:
-            confirm = read(self.party, await conversation.challenge(data), PublisherConfirm)
+            confirm = await self._confirmed(conversation, data)
         self.machine.enter(welcome, confirm)
         self._publishing[name] = channel
         self._journal.derived([KeyName.K_PB.value], name, "steps 2 and 3: the channel to the publisher")
@@ -160,6 +165,21 @@ class BrokerSide:
             entered=partial(self._publisher_entered, began_anew),
             abandoned=partial(self._abandoned, channel, None),
         )
+
+    async def _confirmed(self, conversation: AuthConversation, data: bytes) -> PublisherConfirm:
+        """Step 16."""
+        if self._unconfirmed >= self.machine.tickets_at_most:
+            raise HandshakeError(
+                "too many publishers owe their confirming message: come back later",
+                ReasonCode.SERVER_BUSY,
+                party=self.party.title,
+                step="step 3",
+            )
+        self._unconfirmed += 1
+        try:
+            return read(self.party, await conversation.challenge(data), PublisherConfirm)
+        finally:
+            self._unconfirmed -= 1
 
     async def _let_join(
         self, conversation: AuthConversation, request: SubscriberRequest, channel: SchemeChannel
@@ -176,6 +196,8 @@ class BrokerSide:
             if self.party.setup.script.confirm:
                 confirm = read(self.party, await conversation.challenge(data), SubscriberConfirm)
             joined = self.machine.join(ticket, confirm)
+            # Who gets the same bytes as whom: no message may go by what was so before.
+            self._broker.router.forget()
         except BaseException:
             self._room.leave(ticket)
             self._deliver(self.machine.drop(ticket), ticket.client_id, ticket.publisher, ticket.topic)
@@ -294,6 +316,7 @@ class BrokerSide:
     def _leave(self, client_id: str, publisher: str, topic: str) -> None:
         if client_id in self.machine.members(publisher, topic):
             departure = self.machine.leave(client_id, publisher, topic)
+            self._broker.router.forget()
             self._journal.note(client_id, f"left {topic} of {publisher}")
             self._deliver(departure, client_id, publisher, topic)
             if departure.notice is None and self.party.setup.hardened and len(self._owed) < OWED_AT_MOST:

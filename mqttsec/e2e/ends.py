@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from mqttsec.e2e import control
 from mqttsec.e2e.channel import LayerCheck, LayerRefused
 from mqttsec.e2e.encoding import Message
-from mqttsec.e2e.handshake import read
+from mqttsec.e2e.handshake import CheckFailed, read
 from mqttsec.e2e.journal import Journal
 from mqttsec.e2e.messages import (
     BrokerAnswer,
@@ -129,8 +129,7 @@ class PublisherEnd:
                 if isinstance(message, Membership):
                     return self._departed(message)
                 assert isinstance(message, ForwardedConfirm)
-                self.machine.confirmed(correlation, message)
-                self._journal.checked(self.machine.broker, "step 19: the subscriber has the key")
+                return self._settled(correlation, message)
             except (HandshakeError, TamperError) as error:
                 self._journal.rejected(self.machine.broker, error)
             return []
@@ -155,6 +154,16 @@ class PublisherEnd:
         if len(self._answers) > ANSWERS_KEPT:
             self._answers.popitem(last=False)
         return posting
+
+    def _settled(self, correlation: bytes, message: ForwardedConfirm) -> list[Posting]:
+        """Step 19. Whoever fails it leaves, and the others get a new GK_P."""
+        try:
+            self.machine.confirmed(correlation, message)
+        except CheckFailed as error:
+            self._journal.rejected(self.machine.broker, error)
+            return self._renewed(*self.machine.disown(correlation))
+        self._journal.checked(self.machine.broker, "step 19: the subscriber has the key")
+        return []
 
     def _departed(self, notice: Membership) -> list[Posting]:
         return self._renewed(notice.topic, self.machine.departed(notice))

@@ -145,7 +145,10 @@ class Publisher:
         return answer
 
     def confirmed(self, correlation: bytes, message: ForwardedConfirm) -> None:
-        """Step 19: the subscriber has K_PSi, so its request was no replay. Raises `HandshakeError`."""
+        """Step 19: the subscriber has K_PSi, so its request was no replay.
+
+        Raises `HandshakeError`; a subscriber whose message is wrong is then to leave (`disown`).
+        """
         run = self._unconfirmed.get(correlation)
         if run is None:
             raise Unexpected(
@@ -155,6 +158,21 @@ class Publisher:
             )
         run.receive(message)
         del self._unconfirmed[correlation]
+
+    def disown(self, correlation: bytes) -> tuple[str, dict[str, GroupUpdate]]:
+        """The subscriber whose step 19 was wrong is served no longer.
+
+        Gives the topic, and what the others must be sent, as `leave`; nothing where it has made another
+        handshake since: that one stands for itself.
+        """
+        run = self._unconfirmed.pop(correlation, None)
+        if run is None:
+            return "", {}
+        topic, name = run.text(TOPIC), run.text(ID_S)
+        member = self._streams[topic].members.get(name)
+        if member is None or member.key_id != run.key_id(KeyName.K_PS):
+            return topic, {}
+        return topic, self.leave(topic, name)
 
     def _new_stream(self) -> _Stream:
         setup = self.party.setup

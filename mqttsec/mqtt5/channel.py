@@ -4,10 +4,15 @@ The broker knows no scheme. A session may be given a `Channel`; then every messa
 publishes passes `inbound` before it is routed, and every message for its client passes `outbound`
 before it is encoded: at once, when it is retained or has waited, and when it is sent again. A Will
 Message, which comes with the CONNECT before there is a channel, does not pass `inbound`.
+
+A channel may also have a method `alike(topic)`: channels that return the same thing other than None make
+the same of every message on that Topic Name, and `outbound` of one of them serves all. The answer is asked
+for once a route: `Router.forget()` says that it has changed.
 """
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Any, Protocol
 
 from mqttsec.packets import Properties
@@ -31,3 +36,9 @@ class Channel(Protocol):
         `shared` belongs to this one message and is the same for all its receivers: what is equal for
         many of them (a group key's ciphertext) is computed once and kept there.
         """
+
+
+def kinship(channel: Channel, topic: str) -> Hashable | None:
+    """What `alike(topic)` of a channel says; None: it has no such method, or its messages are its own."""
+    alike = getattr(channel, "alike", None)
+    return None if alike is None else alike(topic)

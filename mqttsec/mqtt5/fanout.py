@@ -14,7 +14,7 @@ from mqttsec.errors import MqttsecError
 from mqttsec.mqtt5.faults import report_fault
 from mqttsec.mqtt5.message import Form, Message, forwarded
 from mqttsec.mqtt5.outbox import Delivery, Outbox
-from mqttsec.mqtt5.router import Line, Plan, Route, Target
+from mqttsec.mqtt5.router import Group, Line, Plan, Route, Target
 from mqttsec.mqtt5.session import Session
 from mqttsec.packets import ReasonCode
 
@@ -29,23 +29,38 @@ _PROPERTIES, _CHANGED = object(), object()
 def publish(broker: Broker, message: Message, route: Route) -> bool:
     """Deliver `message` to everyone on `route`. False when nobody is subscribed."""
     plan = route.plan(message.qos, message.retain)
-    dirty = broker.dirty
-    for form, lines, away in plan.groups:
-        head, tail = message.parts(form)
-        if not form.qos:
-            for outlet, _, _ in lines:
-                outlet.out.append(head)
-                if not outlet.dirty:
-                    outlet.dirty = True
-                    dirty.append(outlet)
+    for group in plan.groups:
+        _publish_to_group(broker, message, message, group)
+    for group in plan.alike:
+        first = group.lines[0][2] if group.lines else group.away[0]
+        made = through_channel(first, message)
+        if made is not None:
+            _publish_to_group(broker, message, made, group)
             continue
-        delivery = Delivery(message, form)
-        keep_for(broker, delivery, away)
-        number(broker, delivery, lines, head, tail)
+        # Refused, or a fault of this one: each of the others may say for itself.
+        for session in (*(line[2] for line in group.lines), *group.away):
+            deliver(broker, session, message, group.form)
     if plan.singles or route.shared:
         _publish_singly(broker, message, route, plan)
     broker.schedule_flush()
     return not route.empty
+
+
+def _publish_to_group(broker: Broker, message: Message, made: Message, group: Group) -> None:
+    """Deliver `made`, which a channel may have made of `message`; what waits, waits as `message`."""
+    form, lines, away = group
+    head, tail = made.parts(form)
+    if form.qos:
+        delivery = Delivery(message, form)
+        keep_for(broker, delivery, away)
+        number(broker, delivery, lines, head, tail)
+        return
+    dirty = broker.dirty
+    for outlet, _, _ in lines:
+        outlet.out.append(head)
+        if not outlet.dirty:
+            outlet.dirty = True
+            dirty.append(outlet)
 
 
 def keep_for(broker: Broker, delivery: Delivery, away: Iterable[Session]) -> None:

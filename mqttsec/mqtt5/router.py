@@ -7,9 +7,10 @@ changes; inside it a `Plan` groups the receivers by wire form.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, NamedTuple
 
+from mqttsec.mqtt5.channel import kinship
 from mqttsec.mqtt5.hooks import Relay, Service
 from mqttsec.mqtt5.message import Form
 from mqttsec.mqtt5.outbox import Outbox
@@ -156,6 +157,8 @@ class Plan(NamedTuple):
 
     groups: tuple[Group, ...]
     """Sessions whose copies are made once for all."""
+    alike: tuple[Group, ...]
+    """Sessions whose channels make the same of a message: the first one's does it for all."""
     singles: tuple[Target, ...]
     """Sessions whose copy needs a look of its own: channel, Topic Alias, packet limit, No Local."""
 
@@ -198,16 +201,28 @@ class Route:
 
     def _make_plan(self, qos: int, retain: bool) -> Plan:
         groups: dict[Form, list[Session]] = {}
+        alike: dict[tuple[Form, Hashable], list[Session]] = {}
         singles = []
         for target in self.targets:
-            connection = target.session.connection
-            if target.no_local or target.session.channel or (connection and connection.copies.needed):
+            session = target.session
+            connection, channel = session.connection, session.channel
+            kin = None if channel is None else kinship(channel, self.topic)
+            own = channel is not None and kin is None
+            if own or target.no_local or (connection and connection.copies.needed):
                 singles.append(target)
                 continue
             form = target.form(qos, retain)
-            if form is not None:
-                groups.setdefault(form, []).append(target.session)
-        return Plan(tuple(_group(form, sessions) for form, sessions in groups.items()), tuple(singles))
+            if form is None:
+                continue
+            if channel is None:
+                groups.setdefault(form, []).append(session)
+            else:
+                alike.setdefault((form, kin), []).append(session)
+        return Plan(
+            tuple(_group(form, sessions) for form, sessions in groups.items()),
+            tuple(_group(form, sessions) for (form, _), sessions in alike.items()),
+            tuple(singles),
+        )
 
 
 def _group(form: Form, sessions: list[Session]) -> Group:

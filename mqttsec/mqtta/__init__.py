@@ -10,18 +10,42 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mqttsec.mqtta.bridge import BridgeBroker as BridgeBroker
     from mqttsec.mqtta.companion import Companion as Companion
     from mqttsec.mqtta.discovery import DiscoveryBroker as DiscoveryBroker
     from mqttsec.mqtta.discovery import Limits as Limits
     from mqttsec.mqtta.discovery_client import DiscoveryClient as DiscoveryClient
+    from mqttsec.mqtta.drawing import Decision as Decision
+    from mqttsec.mqtta.network import Network as Network
     from mqttsec.mqtta.notices import At as At
+    from mqttsec.mqtta.policies import Form as Form
+    from mqttsec.mqtta.policies import PathRule as PathRule
+    from mqttsec.mqtta.policies import Policies as Policies
+    from mqttsec.mqtta.policies import Strategy as Strategy
+    from mqttsec.mqtta.policies import Variant as Variant
+    from mqttsec.mqtta.seen import Direction as Direction
+    from mqttsec.mqtta.seen import Path as Path
+    from mqttsec.mqtta.seen import Seen as Seen
+    from mqttsec.mqtta.topics import forwarding as forwarding
 
 _HOME = {
     "At": "notices",
+    "BridgeBroker": "bridge",
     "Companion": "companion",
+    "Decision": "drawing",
+    "Direction": "seen",
     "DiscoveryBroker": "discovery",
     "DiscoveryClient": "discovery_client",
+    "Form": "policies",
     "Limits": "discovery",
+    "Network": "network",
+    "Path": "seen",
+    "PathRule": "policies",
+    "Policies": "policies",
+    "Seen": "seen",
+    "Strategy": "policies",
+    "Variant": "policies",
+    "forwarding": "topics",
 }
 """Public name: the module that it lives in, imported when it is first asked for (PEP 562)."""
 

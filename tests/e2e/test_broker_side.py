@@ -10,6 +10,7 @@ import pytest
 
 from mqttsec.crypto import Profile
 from mqttsec.e2e import SCHEMES, Mode, Role, Setup
+from mqttsec.e2e.broker import TICKETS_EACH
 from mqttsec.e2e.company import START, TOPIC, Company, identity
 from mqttsec.e2e.control import Protected, answer_topic, control_topic, group_topic
 from mqttsec.e2e.encoding import decode
@@ -17,7 +18,7 @@ from mqttsec.e2e.messages import Refusal, SubscriberConfirm
 from mqttsec.e2e.schemes import connect_operations, operations, subscribe_operations
 from mqttsec.errors import ConfigurationError, ConnectionFailed, Refused, TimedOut
 from mqttsec.net import LinkSettings
-from mqttsec.packets import Auth, Connack, Properties, Will
+from mqttsec.packets import Auth, Connack, Connect, Properties, Publish, Will
 from mqttsec.trace import PUBLIC_METHODS
 from tests.e2e.hall import Hall, in_hall, settle
 from tests.e2e.test_handshake import EVERY_SETUP
@@ -783,21 +784,100 @@ def test_who_does_not_confirm_is_not_in_and_the_group_key_changes() -> None:
     in_hall(play, Setup(3, confirm=True))
 
 
+def test_who_confirms_to_the_broker_alone_leaves_the_publisher_and_the_group_key_changes() -> None:
+    """Step 18 is right for B, and the part that goes on to P as step 19 is not."""
+
+    async def play(hall: Hall) -> None:
+        publisher = await hall.publisher()
+        stays = await hall.subscriber("stays")
+        before = publisher.end.machine.epoch(TOPIC)
+        liar = hall.new_subscriber("liar")
+        liar.end.want(("alice", TOPIC), 1)
+        line, method = await hall.house.line(), hall.setup.method
+        line.send(
+            connect_packet(
+                "liar",
+                properties=Properties(authentication_method=method, authentication_data=liar.end.first()),
+            )
+        )
+        for _ in range(2):
+            question = await line.expect(Auth)
+            reply = liar.end.challenge(question.properties.authentication_data)
+            if len(liar.end.machine.topics) == 1:
+                confirm = decode(reply, SubscriberConfirm)
+                reply = replace(confirm, signature_publisher=confirm.signature_broker).encode()
+            line.send(Auth(0x18, Properties(authentication_method=method, authentication_data=reply)))
+        assert (await line.expect(Connack)).reason_code == 0
+        await settle()
+        assert publisher.members(TOPIC) == ("stays",)
+        assert before is not None and (publisher.end.machine.epoch(TOPIC) or 0) >> 16 == (before >> 16) + 1
+        await publisher.publish(TOPIC, "1")
+        assert (await stays.message()).message == b"1"
+        sent = await line.expect(Publish)
+        assert liar.end.take(sent.topic, sent.payload, sent.properties) == []
+        assert liar.end.refused
+        # A later wrong one, for a handshake that is settled, does no harm.
+        assert publisher.end.machine.disown(b"unknown") == ("", {})
+
+    in_hall(play, Setup(3, confirm=True))
+
+
+def asks(hall: Hall, name: str) -> Connect:
+    """The CONNECT of a subscriber for a publisher that never comes."""
+    receiver = hall.new_subscriber(name)
+    receiver.end.want(("nobody", TOPIC), 1)
+    about = Properties(authentication_method=hall.setup.method, authentication_data=receiver.end.first())
+    return connect_packet(name, properties=about)
+
+
+def test_one_subscriber_does_not_fill_the_waiting_room() -> None:
+    async def play(hall: Hall) -> None:
+        lines = []
+        for _ in range(20):
+            lines.append(await hall.house.line())
+            lines[-1].send(asks(hall, "greedy"))
+        await settle()
+        assert len(hall.side.machine.tickets) == TICKETS_EACH
+        for line in lines[TICKETS_EACH:]:
+            await line.ended_with(Connack, 0x89)
+        # Others come in meanwhile, and so does it again when it has been cut off.
+        await hall.publisher()
+        await hall.subscriber("s1")
+        await asyncio.sleep(11)
+        assert hall.side.machine.tickets == () and not hall.side.machine._tickets_of
+        await hall.subscriber("greedy")
+
+    in_hall(play, Setup(3, curve="X25519"), half_open_at_most=10)
+
+
+def test_publishers_that_owe_their_confirmation_are_bounded() -> None:
+    async def play(hall: Hall) -> None:
+        lines = []
+        for each in range(8):
+            publisher = hall.new_publisher(f"p{each}")
+            about = Properties(
+                authentication_method=hall.setup.method, authentication_data=publisher.end.first()
+            )
+            lines.append(await hall.house.line())
+            lines[-1].send(connect_packet(publisher.name, properties=about))
+        for line in lines[:5]:
+            await line.expect(Auth)
+        for line in lines[5:]:
+            await line.ended_with(Connack, 0x89)
+        await asyncio.sleep(11)
+        hall.nothing_left()
+        assert not hall.side._unconfirmed
+        await hall.publisher()
+
+    in_hall(play, Setup(3, confirm=True), half_open_at_most=5)
+
+
 def test_half_open_handshakes_are_bounded() -> None:
     async def play(hall: Hall) -> None:
         lines = []
         for each in range(60):
-            receiver = hall.new_subscriber(f"s{each % 7}")
-            receiver.end.want(("nobody", TOPIC), 1)
-            data = receiver.end.first()
-            line = await hall.house.line()
-            line.send(
-                connect_packet(
-                    receiver.name,
-                    properties=Properties(authentication_method=hall.setup.method, authentication_data=data),
-                )
-            )
-            lines.append(line)
+            lines.append(await hall.house.line())
+            lines[-1].send(asks(hall, f"s{each}"))
         await settle()
         assert len(hall.side.machine.tickets) == 50 == len(hall.side._room)
         for line in lines[:50]:

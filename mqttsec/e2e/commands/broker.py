@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mqttsec.e2e.broker_side import EVERYTHING, BrokerSide
+from mqttsec.e2e.broker_side import EVERYTHING, HALF_OPEN_AT_MOST, BrokerSide
 from mqttsec.e2e.commands.options import add_identity, add_setup, identity_of, setup_of
 from mqttsec.e2e.setup import BROKER
 from mqttsec.errors import ConfigurationError
@@ -31,6 +31,13 @@ def main(arguments: list[str]) -> int:
         metavar="SECONDS",
         help="how long a subscriber may wait for its publisher (default: %(default)s)",
     )
+    group.add_argument(
+        "--half-open",
+        type=int,
+        default=HALF_OPEN_AT_MOST,
+        metavar="N",
+        help="how many handshakes may be unfinished at the same time (default: %(default)s)",
+    )
     options = parser.parse_args(arguments)
     if options.scheme is None:
         if options.identities is not None or options.protect is not None:
@@ -38,6 +45,13 @@ def main(arguments: list[str]) -> int:
         return command.serve(options)
     identity, trust = identity_of(options)
     protects = tuple(options.protect) if options.protect else EVERYTHING
-    side = BrokerSide(identity, trust, setup_of(options), protects=protects, limit=options.wait_limit)
+    side = BrokerSide(
+        identity,
+        trust,
+        setup_of(options),
+        protects=protects,
+        limit=options.wait_limit,
+        half_open_at_most=options.half_open,
+    )
     print(f"mqttsec broker: {identity.name} speaks {side.method!r} on {', '.join(protects)}", flush=True)
     return command.serve(options, [side])

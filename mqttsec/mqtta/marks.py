@@ -1,0 +1,67 @@
+"""What bridge brokers tell each other beside a message: User Properties of standard MQTT 5 packets.
+
+Clients and public brokers need not know them. A bridge broker takes them off what it hands to its own
+clients, and off what its clients send; the message's own properties pass unchanged.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+from mqttsec.packets import NO_PROPERTIES, Properties
+
+PREFIX = "mqtta-"
+BRIDGE = PREFIX + "bridge"
+"""In a CONNECT: the name of the bridge broker that connects."""
+MESSAGE = PREFIX + "id"
+"""In a PUBLISH: a random number that stays with the message, by which it is known when it comes twice."""
+TOKEN = PREFIX + "token"
+"""In a SUBSCRIBE, and in the messages that come back: which subscription, between these two brokers only."""
+LABEL = PREFIX + "path"
+"""In a PUBLISH on a sticky path: which path, between these two brokers only."""
+HOPS = PREFIX + "hops"
+"""In a SUBSCRIBE: how many bridge brokers it may still pass."""
+SESSION = PREFIX + "session"
+"""In a SUBSCRIBE: the Client Identifier to use at the public broker, so that a path drawn anew takes the
+session over with all that has not been acknowledged."""
+FRESH = PREFIX + "fresh"
+"""In a SUBSCRIBE that replaces a broken path: do not join it to another subscription's path."""
+PACKET = PREFIX + "packet"
+"""In a SUBSCRIBE of the published form: the Packet Identifier that the loop rule goes by."""
+CROSSING = PREFIX + "crossing"
+"""In a message that comes back: published where its path crossed the subscription's, not in public."""
+LOST = PREFIX + "lost"
+"""In an UNSUBSCRIBE: the subscriber has not left, its path is broken; the session is to be kept."""
+
+
+def marks(properties: Properties) -> dict[str, str]:
+    """The marks among the User Properties of a packet."""
+    return {name: value for name, value in properties.user_property if name.startswith(PREFIX)}
+
+
+def unmarked(properties: Properties) -> Properties:
+    """The properties without marks."""
+    kept = tuple(pair for pair in properties.user_property if not pair[0].startswith(PREFIX))
+    return (
+        properties if len(kept) == len(properties.user_property) else replace(properties, user_property=kept)
+    )
+
+
+def marked(properties: Properties, **names: str) -> Properties:
+    """The properties with other marks; `names` are those above without prefix (`token="..."`)."""
+    kept = tuple(pair for pair in properties.user_property if not pair[0].startswith(PREFIX))
+    pairs = kept + tuple((PREFIX + name, value) for name, value in names.items())
+    if properties is NO_PROPERTIES:
+        return Properties(user_property=pairs)
+    return replace(properties, user_property=pairs)
+
+
+def new_token(rng: random.Random) -> str:
+    """A token that nobody guesses: 128 random bits."""
+    return f"{rng.getrandbits(128):032x}"
+
+
+def new_message_id(rng: random.Random) -> str:
+    """A number of 64 random bits for a message."""
+    return f"{rng.getrandbits(64):016x}"
