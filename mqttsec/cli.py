@@ -37,10 +37,11 @@ COMMANDS = (
     Command("identities", "make keys and certificates for the schemes", "mqttsec.e2e.commands.identities"),
     Command("pub", "publish under a scheme", "mqttsec.e2e.commands.pub"),
     Command("sub", "subscribe under a scheme and print what comes, in plain", "mqttsec.e2e.commands.sub"),
-    Command("tamper", "change every field of every message, and see who notices", "mqttsec.e2e.commands.tamper"),
+    Command("tamper", "change every field of every message: who notices", "mqttsec.e2e.commands.tamper"),
     Command("bench fanout", "measure fan-out against mosquitto and amqtt", "mqttsec.measure.fanout"),
     Command("bench anonymity", "simulate paths through a crowd, beside theory", "mqttsec.anonymity.command"),
     Command("bench mqtta", "measure MQTT-A as its paper does", "mqttsec.mqtta.experiments.command"),
+    Command("bench handshake", "measure handshakes beside TLS 1.3", "mqttsec.measure.handshake"),
     Command("check", "run submitted notebooks again and list what their checks say", "mqttsec.check.command"),
 )
 

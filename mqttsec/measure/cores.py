@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import resource
 from dataclasses import dataclass
 from pathlib import Path
+
+from mqttsec.errors import ConfigurationError
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,16 @@ def usage(pid: int) -> Usage:
         return Usage(float("nan"), float("nan"))
     user, system = int(fields[11]), int(fields[12])
     return Usage((user + system) / os.sysconf("SC_CLK_TCK"), 0.0)
+
+
+def allow_open_files(wanted: int) -> None:
+    """Raise this process's limit, which brokers and load inherit. `ConfigurationError` if it cannot be."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        if hard != resource.RLIM_INFINITY and hard < wanted:
+            raise ConfigurationError(f"{wanted} open files are needed and {hard} are allowed: "
+                                     "ask for fewer subscribers or raise the limit (ulimit -Hn).")
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _threads(pid: int) -> list[Path]:

@@ -70,6 +70,13 @@ def parser() -> argparse.ArgumentParser:
         "Names are believed: nobody is asked for a password",
     )
     add(
+        "--connect-timeout",
+        type=float,
+        default=BrokerSettings.connect_timeout,
+        metavar="SECONDS",
+        help="how long a client may take for CONNECT, and for each AUTH (default: %(default)s)",
+    )
+    add(
         "--event-loop",
         choices=("auto", "asyncio", "uvloop"),
         default="auto",
@@ -128,7 +135,9 @@ def configuration(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 async def _serve(arguments: argparse.Namespace, extensions: Iterable[Extension]) -> None:
-    settings = BrokerSettings(require_client_certificate=bool(arguments.ca))
+    settings = BrokerSettings(
+        require_client_certificate=bool(arguments.ca), connect_timeout=arguments.connect_timeout
+    )
     broker = Broker(settings, configuration(arguments), extensions=extensions)
     await broker.start()
     # What start-up made lives as long as the broker; the collector need not look at it again and again.
