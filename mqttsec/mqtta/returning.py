@@ -83,6 +83,8 @@ class Returning:
         self._policies = bridge.policies
         self.branches = Branches()
         """The subscriptions that go through here."""
+        self.dropped = 0
+        """Messages that came a second time along the same branch."""
         self._sessions: dict[Branch, Link] = {}
         self._had = _Memory()
         self._delivered = _Memory()
@@ -367,6 +369,7 @@ class Returning:
                 under_way.finish = lambda: link.acknowledge(message)
                 return
             if key in self._had:
+                self.dropped += 1
                 link.acknowledge(message)
                 return
         passage = _Passage(branch, key, lambda: link.acknowledge(message))
