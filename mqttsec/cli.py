@@ -39,6 +39,8 @@ COMMANDS = (
     Command("sub", "subscribe under a scheme and print what comes, in plain", "mqttsec.e2e.commands.sub"),
     Command("tamper", "change every field of every message: who notices", "mqttsec.e2e.commands.tamper"),
     Command("bench fanout", "measure fan-out against mosquitto and amqtt", "mqttsec.measure.fanout"),
+    Command("bench overhead", "measure what the schemes cost, beside TLS", "mqttsec.measure.overhead"),
+    Command("bench report", "draw what was measured: one page of HTML", "mqttsec.measure.page"),
     Command("bench anonymity", "simulate paths through a crowd, beside theory", "mqttsec.anonymity.command"),
     Command("bench mqtta", "measure MQTT-A as its paper does", "mqttsec.mqtta.experiments.command"),
     Command("bench handshake", "measure handshakes beside TLS 1.3", "mqttsec.measure.handshake"),

@@ -11,7 +11,6 @@ import argparse
 import contextlib
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -24,7 +23,7 @@ from typing import Any
 
 from mqttsec.errors import ConfigurationError, ConnectionFailed, MissingPeerError, MqttsecError
 from mqttsec.measure import peers
-from mqttsec.measure.cores import Placement, place
+from mqttsec.measure.cores import Placement, allow_open_files, place
 from mqttsec.measure.load import Job
 from mqttsec.measure.plan import (
     AMQTT,
@@ -109,7 +108,7 @@ class Contest:
         self._spare = plan.spare
 
     def __enter__(self) -> Contest:
-        _allow_open_files(max(self.plan.subscribers) + 200)
+        allow_open_files(max(self.plan.subscribers) + 200)
         with self._stack:
             for name in self.plan.brokers:
                 try:
@@ -191,16 +190,6 @@ def _wait_until_quiet(broker: peers.BrokerProcess, most: float = 0.5) -> None:
         time.sleep(0.02)
         if broker.cpu_seconds() - before < 0.001:
             return
-
-
-def _allow_open_files(wanted: int) -> None:
-    """Raise this process's limit, which brokers and load inherit. `ConfigurationError` if it cannot be."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        if hard != resource.RLIM_INFINITY and hard < wanted:
-            raise ConfigurationError(f"{wanted} open files are needed and {hard} are allowed: "
-                                     "ask for fewer subscribers or raise the limit (ulimit -Hn).")
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def parse(argv: Sequence[str]) -> tuple[Plan, argparse.Namespace]:

@@ -50,6 +50,8 @@ class BrokerProcess:
         self._port: int | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
+        self.cancelled: Callable[[], bool] = lambda: False
+        """Asked while it starts: True gives up with `ConnectionFailed`."""
 
     @property
     def port(self) -> int:
@@ -114,6 +116,13 @@ class BrokerProcess:
         if scratch is not None:
             scratch.cleanup()
 
+    def kill(self) -> None:
+        """End it at once: for a run that was stopped, or a broker that would tidy up for long."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+        self.stop()
+
     def restart(self) -> None:
         """A fresh process in the place of this one, on a fresh port unless one was asked for."""
         self.stop()
@@ -148,6 +157,9 @@ class BrokerProcess:
             if self._process.poll() is not None:
                 raise ConnectionFailed(f"{self.name} ended before it accepted connections. "
                                        f"Its last words: {self._last_words()}")
+            if self.cancelled():
+                self.kill()
+                raise ConnectionFailed(f"{self.name} was stopped while it started.")
             if time.monotonic() > deadline:
                 raise ConnectionFailed(f"{self.name} accepts no connection on {HOST}:{port} "
                                        f"after {START_SECONDS:.0f} s. Its last words: {self._last_words()}")
@@ -222,6 +234,17 @@ def mqttsec_broker(*, port: int | None = None, core: int | None = None, acl: boo
 
     return BrokerProcess("mqttsec+acl" if acl else "mqttsec", _own_version(),
                          _runner("mqttsec", acl) if acl else command, port=port, core=core)
+
+
+def mqttsec_tls_broker(certificate: Path, key: Path, authority: Path,
+                       core: int | None = None) -> BrokerProcess:
+    """Ours with a TLS listener that demands client certificates of `authority`; all three are PEM files."""
+
+    def command(port: int, scratch: Path) -> Sequence[str]:
+        return [sys.executable, "-m", "mqttsec", "broker", "--port", "0", "--tls-port", str(port),
+                "--certificate", str(certificate), "--key", str(key), "--ca", str(authority)]
+
+    return BrokerProcess("mqttsec TLS", _own_version(), command, core=core)
 
 
 def ceiling(*, port: int | None = None, core: int | None = None) -> BrokerProcess:
