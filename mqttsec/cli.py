@@ -44,6 +44,7 @@ COMMANDS = (
     Command("bench anonymity", "simulate paths through a crowd, beside theory", "mqttsec.anonymity.command"),
     Command("bench mqtta", "measure MQTT-A as its paper does", "mqttsec.mqtta.experiments.command"),
     Command("bench handshake", "measure handshakes beside TLS 1.3", "mqttsec.measure.handshake"),
+    Command("mqtta", "trials of the anonymity network beside theory", "mqttsec.mqtta.command"),
     Command("check", "run submitted notebooks again and list what their checks say", "mqttsec.check.command"),
 )
 
