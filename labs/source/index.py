@@ -13,6 +13,7 @@
 # | [02 The handshake](02_handshake.ipynb) | step through the handshake, attack it as network, broker or insider, write its key derivation, stop a replay | 01 | 80 | [for teachers](teacher/02_handshake.ipynb) |
 # | [03 Four schemes](03_four_schemes.ipynb) | send a reading through four schemes, count what each costs, change bits until somebody notices | 01 | 60 | [for teachers](teacher/03_four_schemes.ipynb) |
 # | [05 Group keys](05_group_keys.ipynb) | follow a group key through joins and leaves, forge as a member, count what rekeying costs | 01, 03 | 55 | [for teachers](teacher/05_group_keys.ipynb) |
+# | [06 MQTT-A](06_mqtt_a.ipynb) | follow a message through a network of brokers draw by draw, find lost subscriptions, choose p_f for a budget | 01 | 60 | [for teachers](teacher/06_mqtt_a.ipynb) |
 #
 # ## Not yet: the rest of the course
 #
@@ -21,7 +22,6 @@
 # | Planned | The question | Where it stands |
 # |:---|:---|:---|
 # | The overhead | What do the schemes cost in bytes, time and computing, measured live? | not yet |
-# | MQTT-A | How do brokers pass a message on so that none of them knows who talks to whom? | not yet |
 # | Anonymity | How much does an observer, alone or with others, still learn? Estimates against experiments | not yet |
 # | Proofs | Which guarantees hold against every attacker of a model, and what does a found attack look like when it runs? | not yet |
 

@@ -10,12 +10,14 @@ if TYPE_CHECKING:
     from mqttsec.labs.four_schemes import FourSchemes as FourSchemes
     from mqttsec.labs.group_keys import GroupKeys as GroupKeys
     from mqttsec.labs.handshake import Handshake as Handshake
+    from mqttsec.labs.mqtt_a import MqttA as MqttA
 
 _HOME = {
     "CuriousBroker": "curious_broker",
     "FourSchemes": "four_schemes",
     "GroupKeys": "group_keys",
     "Handshake": "handshake",
+    "MqttA": "mqtt_a",
 }
 """Lab object: the module that it lives in; a notebook waits for its own alone."""
 
