@@ -73,6 +73,34 @@ def first_predecessors(
     return {key: seen.previous for key, seen in first.items()}
 
 
+def one_per_path(
+    log: Iterable[Observation], collaborators: Iterable[str], lifetime_s: float
+) -> list[Observation]:
+    """The first observation of each path, where paths are kept for `lifetime_s` seconds (0: never).
+
+    Further messages along a path show its first predecessor again, and are no evidence of their own. The
+    collaborators know the lifetime, a setting of the network: what comes under one topic from the same first
+    predecessor before it is over came along the same path; what comes later, or from another, did not.
+    Raises `ConfigurationError` for a negative lifetime.
+    """
+    if not lifetime_s >= 0:
+        raise ConfigurationError(f"lifetime_s={lifetime_s!r}: a lifetime is 0 seconds or more")
+    fellows = set(collaborators)
+    first: dict[tuple[str, str], Observation] = {}
+    for seen in log:
+        key = (seen.topic, seen.message)
+        if seen.previous not in fellows and (key not in first or seen.time < first[key].time):
+            first[key] = seen
+    kept: list[Observation] = []
+    current: dict[str, Observation] = {}
+    for seen in sorted(first.values(), key=lambda seen: seen.time):
+        path = current.get(seen.topic)
+        if path is None or path.previous != seen.previous or seen.time >= path.time + lifetime_s:
+            current[seen.topic] = seen
+            kept.append(seen)
+    return kept
+
+
 def tally(log: Iterable[Observation], collaborators: Iterable[str], topic: str) -> Counter[str]:
     """How often each neighbour was the first predecessor of a message of this topic."""
     first = first_predecessors(log, collaborators)

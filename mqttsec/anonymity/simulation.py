@@ -209,8 +209,10 @@ def tally(crowd: Crowd, count: int, seed: Seed) -> PathTally:
             # Over one honest broker the message is surely not at the initiator any more.
             over = g[on & (g > 2)] - 1
             initiator += int(np.count_nonzero(rng.random(len(over)) < _back_again(crowd.h, over)))
-        total += int(d.sum()) + size
-        squares += int(np.dot(d, d)) + 2 * int(d.sum()) + size
+        draws_made = int(d.sum())
+        total += draws_made + size
+        # Not np.dot: its threads wait for a core that others have.
+        squares += int(np.multiply(d, d, out=g).sum()) + 2 * draws_made + size
         np.copyto(w, d, casting="unsafe")
         np.minimum(w, _LONGEST - 1, out=w)
         counted = np.bincount(w)

@@ -18,7 +18,7 @@ from mqttsec.anonymity.innocence import (
     predecessor_is_initiator,
     round_probabilities,
 )
-from mqttsec.anonymity.logs import Observation, first_predecessors, tally, verdict
+from mqttsec.anonymity.logs import Observation, first_predecessors, one_per_path, tally, verdict
 from mqttsec.anonymity.predecessor import named_by_message
 from mqttsec.anonymity.simulation import predecessors, walks
 from mqttsec.anonymity.subscriptions import Strategy
@@ -158,6 +158,21 @@ def test_the_first_predecessor_is_the_earliest_and_no_fellow() -> None:
     assert first_predecessors([entry for entry in log if entry.broker == "C2"], ["C1", "C2"]) == {
         ("t", "m"): "B1"
     }
+
+
+def test_messages_along_one_path_are_one_observation() -> None:
+    def seen(time: float, previous: str, message: str, broker: str = "C1") -> Observation:
+        return Observation(time, broker, previous, "t", message)
+
+    log = [
+        seen(0.0, "B0", "a"), seen(0.2, "C1", "a", "C2"), seen(1.0, "B0", "b"), seen(2.0, "B0", "c"),
+        seen(3.0, "B0", "d"), seen(4.0, "B7", "e"), seen(4.5, "B0", "f"), seen(5.0, "B0", "g"),
+    ]  # fmt: skip
+    kept = one_per_path(reversed(log), ["C1", "C2"], 2.5)
+    assert [entry.message for entry in kept] == ["a", "d", "e", "f"]
+    assert [entry.message for entry in one_per_path(log, ["C1", "C2"], 0)] == list("abcdefg")
+    with pytest.raises(ConfigurationError, match="0 seconds or more"):
+        one_per_path(log, ["C1"], -1)
 
 
 @pytest.mark.parametrize(("call", "said"), [
