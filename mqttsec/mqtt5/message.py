@@ -134,6 +134,8 @@ class Message:
     def properties(self) -> Properties:
         """The properties to forward, decoded again from their bytes, with the original expiry."""
         raw = self.unaltered
+        if not raw and self.expiry is None:
+            return NO_PROPERTIES
         properties = pull_properties(Reader(variable_byte_integer(len(raw)) + raw), Where.PUBLISH)
         return replace(properties, message_expiry_interval=self.expiry)
 
