@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from hashlib import blake2b
 
 from mqttsec.packets import NO_PROPERTIES, Properties
 
 PREFIX = "mqtta-"
+DERIVED = "~"
+"""Begins the number of a message that was derived."""
 BRIDGE = PREFIX + "bridge"
 """In a CONNECT: the name of the bridge broker that connects."""
 MESSAGE = PREFIX + "id"
@@ -29,6 +32,8 @@ FRESH = PREFIX + "fresh"
 """In a SUBSCRIBE that replaces a broken path: do not join it to another subscription's path."""
 PACKET = PREFIX + "packet"
 """In a SUBSCRIBE of the published form: the Packet Identifier that the loop rule goes by."""
+AGAIN = PREFIX + "again"
+"""In a message that comes back: the public broker sent it again (DUP), it may have come before."""
 CROSSING = PREFIX + "crossing"
 """In a message that comes back: published where its path crossed the subscription's, not in public."""
 LOST = PREFIX + "lost"
@@ -60,6 +65,16 @@ def marked(properties: Properties, **names: str) -> Properties:
 def new_token(rng: random.Random) -> str:
     """A token that nobody guesses: 128 random bits."""
     return f"{rng.getrandbits(128):032x}"
+
+
+def derived_id(session: str, packet_id: int, topic: str, payload: bytes) -> str:
+    """A number for a message that was not published through the network, and so has none.
+
+    The same when the public broker sends it again to whoever took the session over. A broker may use a Packet
+    Identifier again at once, so the same number is the same message only with `AGAIN`.
+    """
+    what = f"{session} {packet_id} {topic} ".encode() + payload
+    return DERIVED + blake2b(what, digest_size=8).hexdigest()
 
 
 def new_message_id(rng: random.Random) -> str:

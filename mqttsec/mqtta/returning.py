@@ -21,14 +21,18 @@ from mqttsec.mqtta.drawing import Decision, Draw
 from mqttsec.mqtta.errors import NoPeers, NoPublicBroker
 from mqttsec.mqtta.links import Link
 from mqttsec.mqtta.marks import (
+    AGAIN,
     CROSSING,
+    DERIVED,
     FRESH,
     HOPS,
     LOST,
     MESSAGE,
     PACKET,
+    PREFIX,
     SESSION,
     TOKEN,
+    derived_id,
     marked,
     marks,
     new_token,
@@ -343,9 +347,10 @@ class Returning:
         """A message from a bridge broker upstream."""
         told = marks(message.properties)
         if self._policies.is_published:
-            actual = read_forwarding(message.topic, self._policies.by_class).actual
+            actual, qos_class = read_forwarding(message.topic, self._policies.by_class)
             link.acknowledge(message)
-            self._spread_published(actual, message, told, self._bridge.name_of(link.at))
+            branches = [b for b in self.branches.of_topic(actual) if b.qos_class == qos_class]
+            self._spread_published(branches, actual, message, told, self._bridge.name_of(link.at))
             return
         branch = self.branches.of_upstream(PeerUpstream(link.at, told.get(TOKEN, "")))
         if branch is None:
@@ -355,14 +360,20 @@ class Returning:
         self._come_back(branch, message, told, self._bridge.name_of(link.at), link)
 
     def _from_public(self, link: Link, branch: Branch, message: Publish) -> None:
-        self._come_back(branch, message, marks(message.properties), self._bridge.name_of(link.at), link)
+        told = marks(message.properties)
+        if message.packet_id and MESSAGE not in told:
+            told[MESSAGE] = derived_id(link.client_id, message.packet_id, message.topic, message.payload)
+            if message.dup:
+                told[AGAIN] = "1"
+        self._come_back(branch, message, told, self._bridge.name_of(link.at), link)
 
     def _come_back(
         self, branch: Branch, message: Publish, told: dict[str, str], previous: str, link: Link
     ) -> None:
         number, crossing = told.get(MESSAGE, ""), CROSSING in told
         key = (branch.number, number, crossing)
-        if number:
+        may_be_known = not number.startswith(DERIVED) or AGAIN in told
+        if number and may_be_known:
             under_way = self._passing.get(key)
             if under_way is not None:
                 # It was sent again while the receivers still have it: the answer goes to the new one.
@@ -377,20 +388,23 @@ class Returning:
             self._passing[key] = passage
         elif number:
             self._had.add(key)
-        self._spread(branch, message, number, crossing, previous, passage)
+        self._spread(branch, message, told, previous, passage)
         self._one_less(passage)
 
     def _spread(
         self,
         branch: Branch,
         message: Publish,
-        number: str,
-        crossing: bool,
+        told: dict[str, str],
         previous: str,
         passage: _Passage | None,
     ) -> None:
         """Give a message to all receivers of a branch."""
         bridge = self._bridge
+        number = told.get(MESSAGE, "")
+        passed_on = {
+            name.removeprefix(PREFIX): told[name] for name in (MESSAGE, CROSSING, AGAIN) if name in told
+        }
         broker = bridge.broker
         own: Properties | None = None
         for receiver, qos in list(branch.receivers.items()):
@@ -405,15 +419,12 @@ class Returning:
                 None, number, payload=message.payload,
             )  # fmt: skip
             if receiver.local:
-                self._deliver_to_client(session, receiver, qos, message, own, number)
+                self._deliver_to_client(session, receiver, qos, message, own, told)
                 continue
-            told = {"token": receiver.name} if not self._policies.is_published else {}
-            if number:
-                told["id"] = number
-            if crossing:
-                told["crossing"] = "1"
+            if not self._policies.is_published:
+                passed_on["token"] = receiver.name
             topic = forwarding(branch.actual, branch.qos_class)
-            out = self._message(topic, message, qos, marked(own, **told))
+            out = self._message(topic, message, qos, marked(own, **passed_on))
             if qos and passage is not None:
                 passage.waiting += 1
                 self._awaited[out] = (passage, receiver.client_id)
@@ -421,12 +432,19 @@ class Returning:
         broker.schedule_flush()
 
     def _deliver_to_client(
-        self, session: Session, receiver: Receiver, qos: int, message: Publish, own: Properties, number: str
+        self,
+        session: Session,
+        receiver: Receiver,
+        qos: int,
+        message: Publish,
+        own: Properties,
+        told: dict[str, str],
     ) -> None:
+        number = told.get(MESSAGE, "")
         row = session.subscriptions.get(receiver.name)
         if qos == 2 and number and not self._policies.is_published:
             key = (receiver.client_id, receiver.name, number)
-            if key in self._delivered:
+            if key in self._delivered and (not number.startswith(DERIVED) or AGAIN in told):
                 return
             self._delivered.add(key)
         identifiers = (row.identifier,) if row is not None and row.identifier is not None else ()
@@ -472,7 +490,8 @@ class Returning:
                 publish = Publish(
                     message.topic, message.payload, message.qos, False, properties=carried.properties
                 )
-                self._spread(branch, publish, carried.number, True, carried.previous, None)
+                told = {MESSAGE: carried.number, CROSSING: "1"} if carried.number else {CROSSING: "1"}
+                self._spread(branch, publish, told, carried.previous, None)
 
     # Leaving -----------------------------------------------------------------------------------
 
@@ -633,12 +652,14 @@ class Returning:
     def from_public_published(self, link: Link, message: Publish) -> None:
         """A message from a public broker, where this bridge broker has one session for all topics."""
         link.acknowledge(message)
-        told = marks(message.properties)
-        self._spread_published(message.topic, message, told, self._bridge.name_of(link.at))
+        told, branches = marks(message.properties), list(self.branches.of_topic(message.topic))
+        self._spread_published(branches, message.topic, message, told, self._bridge.name_of(link.at))
 
-    def _spread_published(self, actual: str, message: Publish, told: dict[str, str], previous: str) -> None:
+    def _spread_published(
+        self, branches: list[Branch], actual: str, message: Publish, told: dict[str, str], previous: str
+    ) -> None:
         number = told.get(MESSAGE, "")
         if not self._bridge.fuse(actual, number, message.payload):
             return
-        for branch in list(self.branches.of_topic(actual)):
-            self._spread(branch, message, number, CROSSING in told, previous, None)
+        for branch in branches:
+            self._spread(branch, message, told, previous, None)
