@@ -22,7 +22,7 @@ from mqttsec.e2e.encoding import Message, decode
 from mqttsec.e2e.groups import keyring
 from mqttsec.e2e.messages import KEY_ID_SIZE, WrappedKey
 from mqttsec.e2e.setup import Party
-from mqttsec.e2e.steps import AGREEMENTS, Check, Checking, CheckKind
+from mqttsec.e2e.steps import AGREEMENTS, STARTS, Check, Checking, CheckKind
 from mqttsec.e2e.terms import IDENTITY_OF, TOPIC, KeyName, Kind, Role, Term
 from mqttsec.errors import HandshakeError, MalformedPacketError, TamperError
 
@@ -76,10 +76,17 @@ class Run:
 
     @classmethod
     def of(cls, party: Party, **names: str) -> Run:
-        """A new run in which `party` knows itself and `names`: by role (`P`, `B`, `S`), or `topic`."""
-        known: dict[Term, Value] = {IDENTITY_OF[party.role]: party.name}
-        for name, value in names.items():
-            known[TOPIC if name == "topic" else IDENTITY_OF[Role(name)]] = value
+        """A new run in which `party` knows itself and `names`: by role (`P`, `B`, `S`), or `topic`.
+
+        The names are those with which a run of its role begins (`steps.STARTS`), no more and no less.
+        """
+        known: dict[Term, Value] = {
+            TOPIC if name == "topic" else IDENTITY_OF[Role(name)]: value for name, value in names.items()
+        }
+        assert (party.role, frozenset(known)) in _STARTS, (
+            f"{party.title} cannot begin a run with {set(names)}"
+        )
+        known[IDENTITY_OF[party.role]] = party.name
         return cls(party, MappingProxyType(known))
 
     def text(self, term: Term) -> str:
@@ -283,6 +290,9 @@ class Run:
         assert isinstance(value, bytes), f"{term} is no ephemeral key"
         return value
 
+
+_STARTS = frozenset((start.role, frozenset(start.knows)) for start in STARTS)
+"""What a run may begin with."""
 
 VALUE_KINDS = (Kind.IDENTITY, Kind.TOPIC, Kind.EPHEMERAL, Kind.TIMESTAMP)
 """What a run remembers of a message; the rest is looked at and dropped."""

@@ -141,6 +141,31 @@ WRAPS = (
 """Both wraps; a scheme uses those whose group key it uses."""
 
 
+# Who begins with what --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a party takes as given when a run of a block begins, besides its own name."""
+
+    role: Role
+    """Whose view."""
+    block: int
+    """1 or 2."""
+    knows: tuple[Term, ...]
+    """The peers' names and the topic: chosen by who connects, told by CONNECT to who is connected to."""
+
+
+STARTS = (
+    Start(Role.P, 1, (t.ID_B,)),
+    Start(Role.B, 1, (t.ID_P,)),
+    Start(Role.P, 2, (t.ID_B,)),
+    Start(Role.B, 2, (t.ID_S,)),
+    Start(Role.S, 2, (t.ID_B, t.ID_P, t.TOPIC)),
+)
+"""Every view of a run; a machine begins with nothing else (`handshake.Run.of`)."""
+
+
 # What is checked -------------------------------------------------------------------------------
 
 
@@ -280,17 +305,41 @@ class Script:
         changed = {**self.signatures, signature: Signature(signature, covers)}
         return replace(self, signatures=MappingProxyType(changed))
 
-    def without(self, kind: CheckKind, subject: Term | None = None) -> Script:
-        """This handshake without the checks of a kind (of one subject): a mutation to experiment with."""
+    def without(self, kind: CheckKind, subject: Term | None = None, party: Role | None = None) -> Script:
+        """This handshake without the checks of a kind (of one subject, by one party): a mutation."""
 
         def kept(check: Check) -> bool:
             return check.kind is not kind or subject not in (None, check.subject)
 
         steps = tuple(
-            replace(step, checks=tuple(filter(kept, step.checks))) if isinstance(step, Checking) else step
+            replace(step, checks=tuple(filter(kept, step.checks)))
+            if isinstance(step, Checking) and party in (None, step.party)
+            else step
             for step in self.steps
         )
         return replace(self, steps=steps)
+
+    def remembering(self) -> Script:
+        """This handshake with a replay cache wherever *hardened* has one: a mutation to experiment with."""
+
+        def with_cache(checks: tuple[Check, ...], step: Checking) -> tuple[Check, ...]:
+            ephemeral = _REMEMBERED.get(step.message)
+            if ephemeral is None or any(check.kind is CheckKind.UNSEEN for check in checks):
+                return checks
+            place = next(index for index, check in enumerate(checks) if check.kind is CheckKind.SIGNATURE)
+            return (*checks[:place], _unseen(ephemeral), *checks[place:])
+
+        steps = tuple(
+            replace(step, checks=with_cache(step.checks, step)) if isinstance(step, Checking) else step
+            for step in self.steps
+        )
+        return replace(self, steps=steps)
+
+
+_REMEMBERED: Mapping[type[Message], Term] = MappingProxyType(
+    {PublisherHello: t.R_P, SubscriberRequest: t.R_SP}
+)
+"""The ephemeral key by which a replay cache knows a message that opens a run."""
 
 
 def _client(identity: Term) -> Check:
