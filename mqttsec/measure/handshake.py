@@ -241,7 +241,9 @@ def ratios(plan: Plan, rows: Sequence[Figure]) -> Iterator[str]:
             took = median(values(rows, joins.PART, what))
             text = f"  {plan.subscribers} subscribers, {what}: {took:.2f} s"
             yield f"{text}  aim < {JOIN_AIM:g} s: {_met(took < JOIN_AIM)}"
-    held = [row for row in rows if row.part == half_open.PART and row.what.endswith(": held")]
+    held = [
+        row for row in rows if row.part == half_open.PART and row.what.endswith(": held at the same time")
+    ]
     left = [row for row in rows if row.part == half_open.PART and ": left after" in row.what]
     if held:
         most = max(row.value for row in held)

@@ -11,7 +11,7 @@ import hashlib
 import json
 import sys
 from pathlib import Path
-from types import FrameType
+from types import FrameType, ModuleType
 
 from mqttsec.crypto.pem import read_identity, read_trust
 from mqttsec.e2e import Setup
@@ -32,6 +32,9 @@ def digests() -> set[str]:
         if isinstance(each, (bytes, bytearray)):
             if 16 <= len(each) <= 64:
                 found.add(hashlib.sha256(each).hexdigest())
+        elif isinstance(each, ModuleType):
+            # Python 3.12.1 never comes back from asking `_asyncio` itself what it refers to.
+            todo.append(vars(each))
         else:
             todo += gc.get_referents(each)
     return found

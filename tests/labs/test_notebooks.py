@@ -88,3 +88,19 @@ def test_make_runs_nbval_strictly_on_the_whole_folder() -> None:
     assert "--nbval --nbval-current-env --nbval-cell-timeout=120" in makefile
     assert "--nbval-lax" not in makefile
     assert re.search(r"^\t\$\(NBVAL\) labs$", makefile, re.MULTILINE), "no file is left out"
+
+
+KEY_LIKE = re.compile(r"(?<![0-9a-f])[0-9a-f]{32,}(?![0-9a-f])|(?:\\+x[0-9a-f]{2}){16,}|[A-Za-z0-9+/]{43}=")
+"""16 bytes or more, as hexadecimal digits, as Python shows bytes, or in base 64: as a key would look."""
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_no_output_holds_what_looks_like_a_key(name: str) -> None:
+    """Keys are fresh in each run, so outputs that nbval compares cannot hold one; nor do the others."""
+    found = [
+        match
+        for cell in nbformat.read(LABS / name, as_version=4).cells
+        for output in cell.get("outputs", [])
+        for match in KEY_LIKE.findall(json.dumps(output))
+    ]
+    assert found == []
