@@ -2,7 +2,8 @@
 
 A real broker, a paho publisher that streams a weather station's readings, four subscribers that want
 different things of it, and the question of the whole project: what can the broker in the middle read?
-Then the same readings through Schemes 1 to 4, and the question once more.
+Then the same readings through Schemes 1 to 4, and the question once more; and at last through a network of
+bridge brokers, where no broker knows both who sends and who reads.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from paho.mqtt.properties import Properties as PahoProperties
 from mqttsec.e2e import demonstration
 from mqttsec.errors import TimedOut
 from mqttsec.mqtt5 import Client, InProcessBroker
+from mqttsec.mqtta import demonstration as network_demonstration
 from mqttsec.packets import Publish, decode
 from mqttsec.readings import Reading, weather
 from mqttsec.trace import EventKind, Trace, save, seen_by, write_capture
@@ -93,12 +95,15 @@ class Outcome:
     """What the broker could read: topics, payloads, and who talks to whom."""
     schemes: tuple[demonstration.SchemeRun, ...] = ()
     """The same with Schemes 1 to 4."""
+    network: network_demonstration.NetworkRun | None = None
+    """The same through bridge brokers."""
 
     @property
     def complete(self) -> bool:
-        """True when every subscriber got every message of its topics exactly once, with schemes as well."""
+        """True when every subscriber got every message of its topics exactly once, in each of the parts."""
         plain = all(row.messages == row.expected for row in self.received)
-        return plain and all(run.complete for run in self.schemes)
+        through = self.network is None or self.network.complete
+        return plain and through and all(run.complete for run in self.schemes)
 
 
 def main(arguments: list[str]) -> int:
@@ -117,7 +122,11 @@ def main(arguments: list[str]) -> int:
     trace = Trace(time.monotonic)
     readings = weather(options.days)
     few = [message for reading in readings[:SCHEME_DAYS] for message in reading.messages()]
-    outcome = replace(run(readings, trace), schemes=demonstration.demonstrate(few))
+    outcome = replace(
+        run(readings, trace),
+        schemes=demonstration.demonstrate(few),
+        network=network_demonstration.demonstrate(few),
+    )
     print(
         json.dumps({**asdict(outcome), "complete": outcome.complete}, indent=2)
         if options.json
@@ -259,6 +268,8 @@ def report(outcome: Outcome) -> str:
     if outcome.schemes:
         days = min(outcome.days, SCHEME_DAYS)
         lines += ["", f"The first {days} days with the schemes:", "", demonstration.report(outcome.schemes)]
+    if outcome.network is not None:
+        lines += ["", network_demonstration.report(outcome.network)]
     if not outcome.complete:
         lines += ["", "INCOMPLETE: not everyone received exactly what was published"]
     return "\n".join(lines)

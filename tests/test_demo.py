@@ -80,3 +80,15 @@ def test_the_station_measured_1461_days() -> None:
     assert (readings[0].date, readings[-1].date) == ("2012-01-01", "2015-12-31")
     with pytest.raises(ConfigurationError):
         weather(-1)
+
+
+def test_through_bridge_brokers_every_reading_comes_once_and_its_path_is_printed() -> None:
+    run = json.loads(_demo("--days", "2", "--json").stdout)["network"]
+    assert (run["bridges"], run["published"], run["received"], run["duplicates"]) == (10, 8, 8, 0)
+    assert run["in_order"] is True and len(run["paths"]) == 8
+    for path in run["paths"]:
+        names = path.split(" > ")
+        assert names[:2] == ["station", "b2"] and names[-1] == "public1" and len(names) >= 4
+        assert names[-2] in run["public_saw"]
+    text = _demo("--days", "1").stdout
+    assert "Through 10 bridge brokers over real sockets" in text and "  4 station > b2 > " in text

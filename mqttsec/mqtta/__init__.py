@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mqttsec.mqtta.discovery import Limits as Limits
     from mqttsec.mqtta.discovery_client import DiscoveryClient as DiscoveryClient
     from mqttsec.mqtta.drawing import Decision as Decision
+    from mqttsec.mqtta.lab_network import LabNetwork as LabNetwork
     from mqttsec.mqtta.network import Network as Network
     from mqttsec.mqtta.notices import At as At
     from mqttsec.mqtta.policies import Form as Form
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from mqttsec.mqtta.seen import Direction as Direction
     from mqttsec.mqtta.seen import Path as Path
     from mqttsec.mqtta.seen import Seen as Seen
+    from mqttsec.mqtta.sequence import Reorderer as Reorderer
+    from mqttsec.mqtta.sequence import Sequencer as Sequencer
     from mqttsec.mqtta.topics import forwarding as forwarding
 
 _HOME = {
@@ -37,12 +40,15 @@ _HOME = {
     "DiscoveryBroker": "discovery",
     "DiscoveryClient": "discovery_client",
     "Form": "policies",
+    "LabNetwork": "lab_network",
     "Limits": "discovery",
     "Network": "network",
     "Path": "seen",
     "PathRule": "policies",
     "Policies": "policies",
+    "Reorderer": "sequence",
     "Seen": "seen",
+    "Sequencer": "sequence",
     "Strategy": "policies",
     "Variant": "policies",
     "forwarding": "topics",

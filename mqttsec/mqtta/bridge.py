@@ -42,6 +42,10 @@ COPIES = 1000
 """Published form: after so many copies of one message it is taken to circulate, and stopped."""
 
 
+Meddle = Callable[[Direction, str, bytes], "bytes | None"]
+"""An active attack: (direction, T_A, payload) gives what is passed on; None: it only says that it has."""
+
+
 class Fuse:
     """Stops messages that circulate, as they do in the published form; one for a whole network.
 
@@ -108,6 +112,8 @@ class BridgeBroker:
         """What went wrong, in words, the latest last."""
         self.running = False
         """True between start and stop."""
+        self.meddle: Meddle | None = None
+        """Set on a bridge broker that attacks: changes what passes, or drops it (None)."""
         self.activity = 0
         """Messages and subscriptions passed on so far."""
         self.session_expiry = SESSION_EXPIRY

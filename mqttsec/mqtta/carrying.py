@@ -27,7 +27,17 @@ if TYPE_CHECKING:
 class Carried:
     """One message that this bridge broker has taken and not yet passed on for good."""
 
-    __slots__ = ("actual", "arrival", "first", "label", "number", "previous", "properties", "tries")
+    __slots__ = (
+        "actual",
+        "arrival",
+        "first",
+        "label",
+        "number",
+        "payload",
+        "previous",
+        "properties",
+        "tries",
+    )
 
     def __init__(
         self, arrival: Arrival, actual: str, previous: str, first: bool, number: str, label: str
@@ -45,6 +55,8 @@ class Carried:
         """The label of its sticky path up to here; at the first bridge broker the topic."""
         self.properties: Properties = arrival.properties
         """What goes on with it."""
+        self.payload = arrival.message.payload
+        """What is passed on."""
         self.tries = 0
         """Next hops that have failed."""
 
@@ -80,6 +92,12 @@ class Carrying:
             properties = arrival.properties
         carried = Carried(arrival, actual, previous, first, number, label)
         carried.properties = properties
+        if bridge.meddle is not None:
+            changed = bridge.meddle(Direction.PUBLISH, actual, carried.payload)
+            if changed is None:
+                arrival.acknowledge()
+                return
+            carried.payload = changed
         if arrival.packet_id:
             self.carried.add(carried)
         bridge.returning.publish_here(carried)
@@ -103,13 +121,13 @@ class Carrying:
             return
         bridge.see(
             Direction.PUBLISH, carried.previous, bridge.name_of(draw.peer), carried.actual, draw,
-            carried.number, payload=carried.arrival.message.payload, again=carried.tries > 0,
+            carried.number, payload=carried.payload, again=carried.tries > 0,
         )  # fmt: skip
         properties = carried.properties
         if onward:
             properties = marked(properties, id=carried.number, path=onward)
         message = carried.arrival.message
-        publish = Publish(message.topic, message.payload, message.qos, message.retain, properties=properties)
+        publish = Publish(message.topic, carried.payload, message.qos, message.retain, properties=properties)
         peer = draw.peer
         bridge.peer_link(peer).publish(publish, lambda code, said: self._passed_on(carried, peer, code, said))
 
@@ -178,12 +196,12 @@ class Carrying:
         message = carried.arrival.message
         bridge.see(
             Direction.PUBLISH, carried.previous, bridge.name_of(at), carried.actual, draw, carried.number,
-            payload=message.payload, again=carried.tries > 0,
+            payload=carried.payload, again=carried.tries > 0,
         )  # fmt: skip
         properties = carried.properties
         if self._keeps:
             properties = marked(properties, id=carried.number)
-        publish = Publish(carried.actual, message.payload, message.qos, message.retain, properties=properties)
+        publish = Publish(carried.actual, carried.payload, message.qos, message.retain, properties=properties)
 
         def taken(code: int, said: bool) -> None:
             if said:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mqttsec.errors import MalformedPacketError, MqttsecError
@@ -370,6 +371,14 @@ class Returning:
     def _come_back(
         self, branch: Branch, message: Publish, told: dict[str, str], previous: str, link: Link
     ) -> None:
+        if self._bridge.meddle is not None:
+            changed = self._bridge.meddle(Direction.DELIVER, branch.actual, message.payload)
+            if changed is None:
+                link.acknowledge(message)
+                return
+            given, message = message, replace(message, payload=changed)
+        else:
+            given = message
         number, crossing = told.get(MESSAGE, ""), CROSSING in told
         key = (branch.number, number, crossing)
         may_be_known = not number.startswith(DERIVED) or AGAIN in told
@@ -377,13 +386,13 @@ class Returning:
             under_way = self._passing.get(key)
             if under_way is not None:
                 # It was sent again while the receivers still have it: the answer goes to the new one.
-                under_way.finish = lambda: link.acknowledge(message)
+                under_way.finish = lambda: link.acknowledge(given)
                 return
             if key in self._had:
                 self.dropped += 1
-                link.acknowledge(message)
+                link.acknowledge(given)
                 return
-        passage = _Passage(branch, key, lambda: link.acknowledge(message))
+        passage = _Passage(branch, key, lambda: link.acknowledge(given))
         if message.qos and number:
             self._passing[key] = passage
         elif number:
@@ -488,7 +497,7 @@ class Returning:
             if self._policies.publishes_here(branch.qos_class) and branch.receivers:
                 message = carried.arrival.message
                 publish = Publish(
-                    message.topic, message.payload, message.qos, False, properties=carried.properties
+                    message.topic, carried.payload, message.qos, False, properties=carried.properties
                 )
                 told = {MESSAGE: carried.number, CROSSING: "1"} if carried.number else {CROSSING: "1"}
                 self._spread(branch, publish, told, carried.previous, None)

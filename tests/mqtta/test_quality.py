@@ -1,4 +1,4 @@
-"""What QoS promises end to end: on crossing paths, on bad links, and when a bridge broker crashes in between."""
+"""What QoS promises end to end: crossing paths, bad links, a bridge broker that crashes in between."""
 
 from __future__ import annotations
 
