@@ -14,6 +14,7 @@
 # | [03 Four schemes](03_four_schemes.ipynb) | send a reading through four schemes, count what each costs, change bits until somebody notices | 01 | 60 | [for teachers](teacher/03_four_schemes.ipynb) |
 # | [05 Group keys](05_group_keys.ipynb) | follow a group key through joins and leaves, forge as a member, count what rekeying costs | 01, 03 | 55 | [for teachers](teacher/05_group_keys.ipynb) |
 # | [06 MQTT-A](06_mqtt_a.ipynb) | follow a message through a network of brokers draw by draw, find lost subscriptions, choose p_f for a budget | 01 | 60 | [for teachers](teacher/06_mqtt_a.ipynb) |
+# | [09 Capstone: Scheme 4 over MQTT-A](09_capstone.ipynb) | run both together, look at what every party had, find what is left to those who pool it | 03, 06 | 60 | [for teachers](teacher/09_capstone.ipynb) |
 #
 # ## Not yet: the rest of the course
 #

@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mqttsec.labs.capstone import Capstone as Capstone
     from mqttsec.labs.curious_broker import CuriousBroker as CuriousBroker
     from mqttsec.labs.four_schemes import FourSchemes as FourSchemes
     from mqttsec.labs.group_keys import GroupKeys as GroupKeys
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from mqttsec.labs.mqtt_a import MqttA as MqttA
 
 _HOME = {
+    "Capstone": "capstone",
     "CuriousBroker": "curious_broker",
     "FourSchemes": "four_schemes",
     "GroupKeys": "group_keys",

@@ -17,8 +17,8 @@ from html import escape
 
 from mqttsec.errors import ConfigurationError
 
-WIDTH, HEIGHT = 880, 470
-_CENTRE = (430.0, 226.0)
+WIDTH, HEIGHT = 880, 448
+_CENTRE = (430.0, 222.0)
 _RADII = (212.0, 170.0)
 _LEFT, _RIGHT = 64.0, 806.0
 _BALL = 21.0
@@ -219,7 +219,8 @@ def _leg(leg: Leg, number: int, spots: dict[str, Point], before: int, now: bool)
     if leg.source == leg.target:
         path, middle, tip, angle = _loop(start, before)
     else:
-        path, middle, tip, angle = _curve(leg, start, end, before)
+        others = [spot for name, spot in spots.items() if name not in (leg.source, leg.target)]
+        path, middle, tip, angle = _curve(leg, start, end, before, others)
     head = (
         f'<path d="M-9 -5L0 0L-9 5" transform="translate({tip[0]:.1f} {tip[1]:.1f}) rotate({angle:.0f})" '
         f'style="fill:none;stroke:{colour};stroke-width:{2.6 if now else 1.7}"/>'
@@ -236,15 +237,35 @@ def _leg(leg: Leg, number: int, spots: dict[str, Point], before: int, now: bool)
     return f'<path d="{path}" style="{style}"/>{head}{cross}', words
 
 
-def _curve(leg: Leg, start: Point, end: Point, before: int) -> tuple[str, Point, Point, float]:
+def _control(start: Point, end: Point, bend: float) -> Point:
+    """The control point of a curve that leaves the straight line by `bend`."""
     dx, dy = end[0] - start[0], end[1] - start[1]
     length = math.hypot(dx, dy) or 1.0
-    # Each further arrow between the same two bends more; back and forth bend to different sides.
-    bend = 14.0 + 17.0 * (before // 2 if leg.source < leg.target else (before + 1) // 2)
-    control = (
+    return (
         (start[0] + end[0]) / 2 - dy / length * bend * 2,
         (start[1] + end[1]) / 2 + dx / length * bend * 2,
     )
+
+
+def _is_clear(start: Point, control: Point, end: Point, others: Sequence[Point]) -> bool:
+    """Whether a curve keeps away from all other places."""
+    for step in range(1, 20):
+        t = step / 20
+        x = (1 - t) ** 2 * start[0] + 2 * t * (1 - t) * control[0] + t**2 * end[0]
+        y = (1 - t) ** 2 * start[1] + 2 * t * (1 - t) * control[1] + t**2 * end[1]
+        if any(math.hypot(x - other[0], y - other[1]) < _BALL + 5 for other in others):
+            return False
+    return True
+
+
+def _curve(
+    leg: Leg, start: Point, end: Point, before: int, others: Sequence[Point]
+) -> tuple[str, Point, Point, float]:
+    # Each further arrow between the same two bends more; back and forth bend to different sides.
+    bend = 14.0 + 17.0 * (before // 2 if leg.source < leg.target else (before + 1) // 2)
+    choices = [_control(start, end, bend + more) for more in (0.0, 20.0, -2 * bend - 20.0, 44.0)]
+    # No arrow should seem to stop at somebody whom it only passes.
+    control = next((each for each in choices if _is_clear(start, each, end, others)), choices[0])
     away, to = _edge(start, control), _edge(end, control)
     # The words of arrows between the same two stand at different heights.
     t = 0.5 + (0.0, -0.2, 0.2, -0.32, 0.32)[before % 5]

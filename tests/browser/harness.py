@@ -39,6 +39,8 @@ SETTINGS = {
     # Without this JupyterLab takes cells that are out of sight out of the page.
     "@jupyterlab/notebook-extension/tracker.jupyterlab-settings": {"windowingMode": "none"},
 }
+LITE = "@jupyterlite/pyodide-kernel-extension"
+"""What `make lite` builds with stands in the same environment, and fails in a JupyterLab with a server."""
 PANEL = "[...(window.jupyterapp?.shell.widgets('main') ?? [])].find(widget => widget.context)"
 """JavaScript for the one notebook panel that is open (which is not always the *current* widget)."""
 SCREENSHOTS = Path(__file__).resolve().parents[2] / "out" / "screenshots"
@@ -76,6 +78,9 @@ class JupyterServer:
             "JUPYTERLAB_SETTINGS_DIR": str(self._home / "settings"),
             "JUPYTERLAB_WORKSPACES_DIR": str(self._home / "workspaces"),
         }
+        page = self._home / "config" / "labconfig" / "page_config.json"
+        page.parent.mkdir(parents=True, exist_ok=True)
+        page.write_text(json.dumps({"disabledExtensions": {LITE: True}}))
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
                 self._server.command(), stdout=log, stderr=subprocess.STDOUT, env=environment
