@@ -12,7 +12,7 @@
 | `attacks` | every weakness as a program, against both profiles | 1.7 |
 | `knowledge`, `guarantees` | who holds and reads what, and what a run has reached | 1.1, 1.7 |
 | `predictions` | what the steps say must happen to a message that was tampered with | 1.7 |
-| `alterations`, `stages`, `roads`, `tamper_matrix` | every field of every message changed, held to them | 1.7 |
+| `alterations`, `stages`, `roads`, `tamper_matrix` | each field of each message changed, held to them | 1.7 |
 | `control`, `access`, `waiting`, `broker_side` | B on the MQTT broker: method, guard, channels | 1.4 |
 | `ends`, `journal` | P and S between machine and client; their entries in a trace | 1.3 - 1.5 |
 | `faces`, `parties`, `memory_parties` | P and S to use: on paho, on light clients | 1.3 - 1.5 |
