@@ -140,6 +140,9 @@ class Network:
         for number in range(1, self._discoveries + 1):
             broker = DiscoveryBroker(f"d{number}", peers=list(ats), network=self.network)
             await broker.start()
+            for other in self.discovery:
+                # Each hears every other one.
+                other.follow(broker.address)
             self.discovery.append(broker)
             ats.append(broker.address)
             self._names[broker.address] = broker.name
