@@ -33,6 +33,15 @@ lab
 # %% [markdown] id=message
 # ## 1 One message
 #
+# First, who is there. A bridge broker that joins asks one of the **discovery brokers**, at random, for the set of its peers
+# and for the public broker of each topic, and announces itself; what one discovery broker hears, the others hear from it.
+
+# %% id=network
+lab.network()
+
+# %% [markdown] id=message-rule
+# **Look for** who asked whom, and that all know the same in the end.
+#
 # A client that wants to hide publishes to *T_F/topic* at its bridge broker, where T_F is a prefix. The first bridge broker
 # passes it on to a random peer. Each next one draws **R** between 0 and 1: R <= **p_f**, on to a random peer; else to the
 # public broker that hosts the topic. Subscriptions go the same way, and every broker on it remembers where one came from.

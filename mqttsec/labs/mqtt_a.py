@@ -10,12 +10,21 @@ from mqttsec.check import ExerciseBook
 from mqttsec.errors import ConfigurationError
 from mqttsec.labs.lab import Lab
 from mqttsec.labs.mqtt_a_exercises import BOOK, READERS, budget, lost_run, task_p_f
-from mqttsec.labs.walk_view import WalkView, knowledge, places, what_names
-from mqttsec.labs.walks import MESSAGES, Crossing, Subscribed, Walk, crossing, lengths, subscribed, walk
+from mqttsec.labs.walk_view import MembersView, WalkView, knowledge, what_names
+from mqttsec.labs.walks import (
+    MESSAGES,
+    Crossing,
+    Subscribed,
+    Walk,
+    crossing,
+    lengths,
+    membership,
+    subscribed,
+    walk,
+)
 from mqttsec.mqtta.experiments.cells import Cell, run_cell
 from mqttsec.mqtta.policies import Form, Strategy
 from mqttsec.widgets import Choice, Control, Explorer, ExplorerWidget, Table
-from mqttsec.widgets.network import network_svg
 from mqttsec.widgets.running import RunWidget
 
 if TYPE_CHECKING:
@@ -50,6 +59,13 @@ class MqttA(Lab):
             f"\nExercise 1 asks about p_f = {task_p_f(self.seed):g}; nothing was sent yet."
         )
 
+    # -- who is there -----------------------------------------------------------------------------
+
+    def network(self, n: int = N) -> MembersView:
+        """The brokers after they found each other by discovery. Raises `ConfigurationError` as `run`."""
+        _check_brokers(n)
+        return MembersView(membership(n, self.seed))
+
     # -- one message ------------------------------------------------------------------------------
 
     def run(self, n: int = N, p_f: float = P_F, rtt: float = RTT_MS) -> Walk:
@@ -57,8 +73,7 @@ class MqttA(Lab):
 
         Raises `ConfigurationError` for fewer than 3 or more than 12 brokers, or a p_f above 0.9.
         """
-        if isinstance(n, bool) or not isinstance(n, int) or not 3 <= n <= 12:
-            raise ConfigurationError(f"n={n!r}: give 3 to 12 bridge brokers")
+        _check_brokers(n)
         if not 0 <= p_f <= 0.9 or not 0 <= rtt <= 1000:
             raise ConfigurationError("give a p_f from 0 to 0.9 and a round-trip time from 0 to 1000 ms")
         key = (n, p_f, float(rtt))
@@ -97,10 +112,6 @@ class MqttA(Lab):
     def knows(self, n: int = N, p_f: float = P_F) -> Table:
         """What each bridge broker's own log says after four messages and a subscription."""
         return knowledge(self.run(n, p_f))
-
-    def picture(self, n: int = N) -> str:
-        """The network without a message, as SVG."""
-        return network_svg(places(n), [], title=f"{n} bridge brokers")
 
     def lengths(self, p_f: float, messages: int = 200) -> Table:
         """How long the paths of many messages are, beside theory.
@@ -269,3 +280,8 @@ class MqttA(Lab):
             for sides, name in ((2, "both sides"), (1, "one side")):
                 measured = run_cell(Cell(p_f, sides=sides, messages=100), self.seed)
                 yield f"{done} of {len(_PLOTTED)}: p_f = {p_f:g}", {name: ([p_f], [measured.mean_ms])}
+
+
+def _check_brokers(n: object) -> None:
+    if isinstance(n, bool) or not isinstance(n, int) or not 3 <= n <= 12:
+        raise ConfigurationError(f"n={n!r}: give 3 to 12 bridge brokers")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mqttsec.labs.walks import PUBLIC, READER, STATION, Walk
+from mqttsec.labs.walks import PUBLIC, READER, STATION, Member, Walk
 from mqttsec.mqtta.drawing import Decision
 from mqttsec.mqtta.seen import Direction
-from mqttsec.widgets.look import columns
+from mqttsec.widgets.look import block, columns
 from mqttsec.widgets.network import Kind, Leg, Place, Way, network_svg
 from mqttsec.widgets.table import Cell, Table
 
@@ -82,6 +82,40 @@ def places(n: int, marked: tuple[str, ...] = (), discovery: int = 0) -> tuple[Pl
         Place(PUBLIC, Kind.PUBLIC),
         *(Place(f"d{number}", Kind.DISCOVERY) for number in range(1, discovery + 1)),
     )
+
+
+@dataclass(frozen=True, repr=False)
+class MembersView:
+    """Who is there, and who asked which discovery broker."""
+
+    members: tuple[Member, ...]
+    """The bridge brokers."""
+
+    def picture(self) -> str:
+        """The network; an arrow from each bridge broker to its discovery broker."""
+        legs = [Leg(each.name, each.asked, way=Way.SUBSCRIBE) for each in self.members]
+        n = len(self.members)
+        title = f"{n} bridge brokers and whom they asked"
+        return network_svg(places(n, discovery=2), legs, title=title, highlight=False)
+
+    def table(self) -> Table:
+        """One row a bridge broker."""
+        rows = tuple(
+            (
+                each.name,
+                each.asked,
+                ", ".join(each.peers),
+                ", ".join(f"{t} at {at}" for t, at in each.topics.items()),
+            )
+            for each in self.members
+        )
+        return Table(("broker", "asked", "peers it was told of", "topics"), rows)
+
+    def _repr_html_(self) -> str:
+        return block(columns(self.picture(), self.table().html()))
+
+    def __repr__(self) -> str:
+        return repr(self.table())
 
 
 @dataclass(frozen=True)

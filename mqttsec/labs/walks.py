@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from mqttsec.mqtta.discovery_client import DiscoveryClient
 from mqttsec.mqtta.drawing import Decision
 from mqttsec.mqtta.network import Network
 from mqttsec.mqtta.policies import Form, Policies, Strategy, Variant
@@ -109,6 +110,44 @@ def open_links(network: Network) -> None:
         for other in network.bridges:
             if other is not bridge:
                 bridge.peer_link(other.at)
+
+
+# -- who is there -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Member:
+    """What one bridge broker has from discovery."""
+
+    name: str
+    """Its name."""
+    asked: str
+    """The discovery broker that it chose."""
+    peers: tuple[str, ...]
+    """The other bridge brokers."""
+    topics: dict[str, str]
+    """The public broker of each topic, as host:port."""
+
+
+def membership(n: int, seed: int) -> tuple[Member, ...]:
+    """n bridge brokers that find each other and a topic by two discovery brokers."""
+
+    async def main() -> tuple[Member, ...]:
+        network = Network(bridges=n, discovery=2, rtt=0.055, seed=seed)
+        async with network:
+            station = await network.client(STATION, 1)
+            await network.publish(station, TOPIC, "first", 1)
+            await asyncio.sleep(10)
+            found = []
+            for bridge in network.bridges:
+                directory = bridge.directory
+                assert isinstance(directory, DiscoveryClient) and directory.chosen is not None
+                topics = {topic: str(at) for topic, at in directory.topics.items()}
+                peers = tuple(at.host for at in directory.peers)
+                found.append(Member(bridge.name, directory.chosen.host, peers, topics))
+            return tuple(found)
+
+    return run_virtual(main())
 
 
 # -- many messages --------------------------------------------------------------------------------
@@ -256,4 +295,3 @@ def subscribed(
         )  # fmt: skip
 
     return run_virtual(main())
-

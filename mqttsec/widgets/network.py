@@ -95,8 +95,12 @@ def network_svg(
     upto: int | None = None,
     title: str = "",
     peers: bool = True,
+    highlight: bool = True,
 ) -> str:
-    """The picture. Raises `ConfigurationError` for two places of one name, or a leg between unknown ones."""
+    """The picture; `peers`: draw who is whose peer, `highlight`: let the last leg stand out.
+
+    Raises `ConfigurationError` for two places of one name, or a leg between unknown ones.
+    """
     spots = _spots(places)
     for leg in legs:
         if leg.source not in spots or leg.target not in spots:
@@ -116,7 +120,7 @@ def network_svg(
     drawn = []
     for number, leg in enumerate(shown, 1):
         pair = frozenset((leg.source, leg.target))
-        drawn.append(_leg(leg, number, spots, seen[pair], number == len(shown)))
+        drawn.append(_leg(leg, number, spots, seen[pair], highlight and number == len(shown)))
         seen[pair] += 1
     parts += [line for line, _ in drawn]
     parts += [_place(place, spots[place.name]) for place in places]

@@ -27,6 +27,18 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MqttA]:
         yield lab
 
 
+# -- who is there ---------------------------------------------------------------------------------
+
+
+def test_all_know_the_same_whichever_discovery_broker_they_asked(lab: MqttA) -> None:
+    view = lab.network()
+    assert {each.asked for each in view.members} == {"d1", "d2"}
+    for each in view.members:
+        assert set(each.peers) | {each.name} == {f"b{number}" for number in range(1, 9)}
+        assert each.topics == view.members[0].topics and len(each.topics) == 1
+    assert view.picture().count("stroke-dasharray:2 4") == 8 and "d1" in repr(view)
+
+
 # -- one message ----------------------------------------------------------------------------------
 
 

@@ -51,6 +51,7 @@ def test_arrows_appear_one_by_one_and_the_last_stands_out() -> None:
         assert len(labels) == upto
         assert svg.count("--jp-brand-color1") == (0 if upto in (0, len(LEGS)) else 2)
     assert "nothing has been sent yet" in network_svg(PLACES, LEGS, upto=0)
+    assert "--jp-brand-color1" not in network_svg(PLACES, LEGS[:3], highlight=False)
     assert "8: lost b5 to b1" in network_svg(PLACES, LEGS)
 
 
