@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from mqttsec.anonymity import subscriptions
+from mqttsec.anonymity.adversaries import Adversary, Property, exposures
 from mqttsec.anonymity.attacks import AttackRun, simulate
 from mqttsec.anonymity.crowd import Crowd, Variant, mean_path_length
 from mqttsec.anonymity.entropy import mutual_information
@@ -20,7 +21,7 @@ from mqttsec.anonymity.innocence import (
 )
 from mqttsec.anonymity.logs import Observation, first_predecessors, one_per_path, tally, verdict
 from mqttsec.anonymity.predecessor import named_by_message
-from mqttsec.anonymity.simulation import predecessors, walks
+from mqttsec.anonymity.simulation import exits, predecessors, walks
 from mqttsec.anonymity.subscriptions import Strategy
 from mqttsec.anonymity.uneven import information, likelihoods
 from mqttsec.anonymity.walking import walk
@@ -83,6 +84,41 @@ def test_even_peers_are_the_formulas_again(crowd: Crowd) -> None:
     assert exact[0, : crowd.h] == pytest.approx([p0, *[q] * (crowd.h - 1)])
     assert exact[0, -1] == pytest.approx(1 - collaborator_on_path(crowd))
     assert information(crowd) == pytest.approx(mutual_information(crowd))
+
+
+# -- adversaries, path by path --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("variant", Variant)
+def test_the_nine_cells_are_what_simulated_paths_show(variant: Variant) -> None:
+    crowd, alone, count = Crowd(10, 3, 0.7, variant), Crowd(10, 1, 0.7, variant), 60_000
+    # The publisher is at broker 0, the subscriber at 1; for the local eavesdropper, which has the publisher's
+    # broker, it is number 9, the only one that does not keep quiet, and the subscriber is at 0.
+    message, subscription, overheard = (
+        predecessors(each, walks(each, count, seed, start))
+        for each, seed, start in ((crowd, 1, 0), (crowd, 2, 1), (alone, 3, 0))
+    )
+    begun = np.random.default_rng(4).integers(crowd.n, size=(2, count))
+    shift = 0 if variant is Variant.A else 1  # the best guess: the exit itself, or any other one
+    guessed = [(exits(walks(crowd, count, 5 + k, begun[k])) + shift) % crowd.n == begun[k] for k in (0, 1)]
+    always = np.ones(count, dtype=bool)
+    shown = {
+        (Adversary.LOCAL, Property.SENDER): (always, always),
+        (Adversary.LOCAL, Property.RECIPIENT): (overheard >= 0, overheard == 0),
+        (Adversary.LOCAL, Property.RELATIONSHIP): (overheard >= 0, overheard == 0),
+        (Adversary.COLLABORATORS, Property.SENDER): (message >= 0, message == 0),
+        (Adversary.COLLABORATORS, Property.RECIPIENT): (subscription >= 0, subscription == 1),
+        (Adversary.COLLABORATORS, Property.RELATIONSHIP): (
+            (message >= 0) & (subscription >= 0), (message == 0) & (subscription == 1),
+        ),
+        (Adversary.PUBLIC, Property.SENDER): (always, guessed[0]),
+        (Adversary.PUBLIC, Property.RECIPIENT): (always, guessed[1]),
+        (Adversary.PUBLIC, Property.RELATIONSHIP): (always, guessed[0] & guessed[1]),
+    }  # fmt: skip
+    for cell in exposures(crowd):
+        seen, right = shown[cell.who, cell.what]
+        assert proportion(int(seen.sum()), count).sigmas(cell.seen) < 4, cell
+        assert proportion(int(right.sum()), int(seen.sum())).sigmas(cell.named) < 4, cell
 
 
 # -- crossing subscriptions -----------------------------------------------------------------------
