@@ -79,6 +79,8 @@ class Broker(ListeningBroker):
         """Finds the receivers of a topic."""
         self.dirty: list[Outlet] = []
         """Outlets of the connections that have something to write."""
+        self.alone = False
+        """True while a packet is acted on that came by itself: nothing waits behind it."""
         events = self.plugins_manager._event_plugin_callbacks
         self.hears_messages = (
             BrokerEvents.MESSAGE_RECEIVED in events or BrokerEvents.MESSAGE_BROADCAST in events

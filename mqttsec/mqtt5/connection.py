@@ -144,6 +144,7 @@ class Connection(BrokerProtocolHandler, asyncio.Protocol):  # type: ignore[misc,
                 # (A PUBLISH in front, as most bytes of a publisher begin, is no acknowledgement.)
                 taken = 0 if data[:1] < b"\x40" else acknowledging.take_short(self, session, data)
                 if taken < len(data):
+                    broker.alone = not taken and _is_one_packet(data)
                     last = self._take(data[taken:] if taken else data)
                     if len(last) == len(data) and self.session is session:
                         express.learn(self, session, last)
@@ -151,6 +152,7 @@ class Connection(BrokerProtocolHandler, asyncio.Protocol):  # type: ignore[misc,
             self.refuse(error)
         finally:
             broker.batches -= 1
+            broker.alone = False
             if broker.dirty and not broker.batches:
                 broker.flush()
 
@@ -342,3 +344,16 @@ class Connection(BrokerProtocolHandler, asyncio.Protocol):  # type: ignore[misc,
         elsewhere = self.broker.settings.server_reference
         code = ReasonCode.SERVER_SHUTTING_DOWN if elsewhere is None else ReasonCode.USE_ANOTHER_SERVER
         self.end(code, "the broker shuts down", elsewhere)
+
+
+def _is_one_packet(data: bytes) -> bool:
+    """True where `data` is as long as the Fixed Header at its beginning says (2.1.4)."""
+    length, at = 0, 1
+    for shift in (0, 7, 14, 21):
+        if at >= len(data):
+            return False
+        length |= (data[at] & 0x7F) << shift
+        at += 1
+        if data[at - 1] < 0x80:
+            return at + length == len(data)
+    return False

@@ -35,7 +35,10 @@ def publish(broker: Broker, message: Message, route: Route) -> bool:
         first = group.lines[0][2] if group.lines else group.away[0]
         made = through_channel(first, message)
         if made is not None:
-            _publish_to_group(broker, message, made, group)
+            if broker.alone and not broker.dirty:
+                _publish_now(broker, message, made, group)
+            else:
+                _publish_to_group(broker, message, made, group)
             continue
         # Refused, or a fault of this one: each of the others may say for itself.
         for session in (*(line[2] for line in group.lines), *group.away):
@@ -61,6 +64,21 @@ def _publish_to_group(broker: Broker, message: Message, made: Message, group: Gr
         if not outlet.dirty:
             outlet.dirty = True
             dirty.append(outlet)
+
+
+def _publish_now(broker: Broker, message: Message, made: Message, group: Group) -> None:
+    """The same for a message that came alone and has no lane, because it passes a channel: at once."""
+    form, lines, away = group
+    head, tail = made.parts(form)
+    if not form.qos:
+        write_now(lines, head)
+        return
+    written, late = write_numbered_now(lines, head, tail)
+    delivery = Delivery(message, form)
+    for outbox in written:
+        outbox.admit(delivery)
+    number(broker, delivery, late, head, tail)
+    keep_for(broker, delivery, away)
 
 
 def keep_for(broker: Broker, delivery: Delivery, away: Iterable[Session]) -> None:

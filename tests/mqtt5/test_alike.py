@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Hashable
+from typing import TypeVar
 
 import pytest
 
 from mqttsec.errors import MqttsecError
-from mqttsec.mqtt5 import AuthConversation, AuthSuccess
+from mqttsec.mqtt5 import AuthConversation, AuthSuccess, Broker, InProcessBroker
+from mqttsec.mqtt5.connection import _is_one_packet
+from mqttsec.packets import (
+    MQTT_5,
+    Connack,
+    Connect,
+    Packet,
+    Properties,
+    Publish,
+    Splitter,
+    Suback,
+    Subscribe,
+    SubscribeFilter,
+    decode,
+    encode,
+)
 from tests.mqtt5.house import House, in_house
 from tests.mqtt5.test_channel import Letters, sealed
+
+P = TypeVar("P", bound=Packet)
 
 
 class Family(Letters):
@@ -28,6 +47,9 @@ class Families:
 
     def __init__(self) -> None:
         self.channels: dict[str, Family] = {}
+
+    def attach(self, broker: Broker) -> None:
+        broker.methods[self.method] = self
 
     async def authenticate(self, conversation: AuthConversation) -> AuthSuccess:
         letter, _, family = (conversation.data or b"").decode().partition("/")
@@ -116,3 +138,83 @@ def test_who_was_away_gets_it_through_its_own_channel() -> None:
         await back.message(b"N|word")
 
     in_house(play, methods=(families,))
+
+
+@pytest.mark.parametrize(
+    ("data", "one"),
+    [
+        (b"\x30\x02ab", True),
+        (b"\x30\x02abc", False),
+        (b"\x30\x02a", False),
+        (b"\x30\x80\x01" + bytes(128), True),
+        (b"\x30\x80\x01" + bytes(127), False),
+        (b"\x30\x80\x80\x01" + bytes(16_384), True),
+        (b"\x30\xff\xff\xff\xff\x01", False),
+        (b"\x30\x80", False),
+        (b"\x30", False),
+        (b"", False),
+    ],
+)
+def test_a_packet_that_came_by_itself_is_known(data: bytes, one: bool) -> None:
+    assert _is_one_packet(data) is one
+
+
+@pytest.mark.parametrize("qos", [0, 1, 2])
+def test_over_sockets_a_family_gets_it_at_once_and_in_order(qos: int) -> None:
+    """Alone, in a batch, and alone again: nothing overtakes, nothing is lost."""
+    families = Families()
+    with InProcessBroker(extensions=[families]) as broker:
+        about = [
+            Properties(authentication_method="sealed", authentication_data=letter)
+            for letter in (b"A/a", b"A/a", b"A/a")
+        ]
+        receivers = [Line(broker.port, f"r{number}", each) for number, each in enumerate(about)]
+        for receiver in receivers:
+            receiver.send(Subscribe(1, (SubscribeFilter("t", qos),)))
+            receiver.expect(Suback)
+        sender = Line(broker.port, "sender", Properties())
+        numbers = iter(range(1, 100))
+
+        def publish(*words: bytes) -> None:
+            packets = [Publish("t", word, qos, packet_id=next(numbers) if qos else None) for word in words]
+            sender.send(*packets)
+
+        publish(b"one")
+        for receiver in receivers:
+            assert receiver.expect(Publish).payload == b"A|one"
+        publish(*(b"%d" % number for number in range(20)))
+        publish(b"last")
+        wanted = [b"A|%d" % number for number in range(20)] + [b"A|last"]
+        for receiver in receivers:
+            assert [receiver.expect(Publish).payload for _ in wanted] == wanted
+        computed = [channel.computed for channel in families.channels.values()]
+        assert sum(computed) == 22, "sealed once for all three"
+        for line in (*receivers, sender):
+            line.close()
+
+
+class Line:
+    """A client on a blocking socket, which answers nothing."""
+
+    def __init__(self, port: int, name: str, about: Properties) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=10)
+        self._splitter = Splitter()
+        self._came: list[Packet] = []
+        self.send(Connect(name, properties=about))
+        assert self.expect(Connack).reason_code == 0
+
+    def send(self, *packets: Packet) -> None:
+        self._socket.sendall(b"".join(encode(packet, MQTT_5) for packet in packets))
+
+    def expect(self, kind: type[P]) -> P:
+        """The next packet of a kind; what the broker sends besides is passed over."""
+        while True:
+            while self._came:
+                packet = self._came.pop(0)
+                if isinstance(packet, kind):
+                    return packet
+            frames = self._splitter.feed(self._socket.recv(65536))
+            self._came += [decode(frame, MQTT_5, from_client=False) for frame in frames]
+
+    def close(self) -> None:
+        self._socket.close()
