@@ -45,6 +45,7 @@ COMMANDS = (
     Command("bench mqtta", "measure MQTT-A as its paper does", "mqttsec.mqtta.experiments.command"),
     Command("bench handshake", "measure handshakes beside TLS 1.3", "mqttsec.measure.handshake"),
     Command("mqtta", "trials of the anonymity network beside theory", "mqttsec.mqtta.command"),
+    Command("verify", "search for attacks on the handshake", "mqttsec.verify.command"),
     Command("check", "run submitted notebooks again and list what their checks say", "mqttsec.check.command"),
 )
 

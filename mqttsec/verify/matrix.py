@@ -215,7 +215,7 @@ def _mark(answers: Mapping[str, Result], goal: Goal, parts: Iterable[str]) -> st
         found = result.attacks.get(goal)
         if found is not None:
             return str(found.instances)
-        mark = "." if result.complete else "?"
+        mark = "?" if not result.complete else "." if result.bound == result.case.instances else ":"
     return mark
 
 
@@ -225,7 +225,8 @@ def legend() -> str:
     asked = ", ".join(each.value for each in IN_A_DIRECTION)
     bounds = ", ".join(f"{part.name} {part.instances}" for part in PARTS)
     return (
-        "A digit: the fewest role instances of an attack. A point: no attack within the bound.\n"
+        "A digit: the fewest role instances of an attack. A point: no attack within the bound; two points: "
+        "within one less.\n"
         f"secret, later: secrecy of {keys}, and when all long-term keys leak later.\n"
         f"old: secrecy of {', '.join(KEYS)} when ephemeral keys of old runs are known.\n"
         f"X-Y, what X believes about Y: {asked}.\n"

@@ -1,0 +1,77 @@
+"""Every attack of the model is an attack on the machines; what is no attack is none there either."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from mqttsec.crypto import Profile
+from mqttsec.e2e import Setup
+from mqttsec.packets import decode
+from mqttsec.trace import ladder, text_ladder
+from mqttsec.verify.cases import Goal, Intruder, Property
+from mqttsec.verify.findings import attack
+from mqttsec.verify.matrix import BLOCK_1, PARTS, Question, questions
+from mqttsec.verify.replay import DoesNotCarryOver, run
+from mqttsec.verify.runner import search
+from mqttsec.verify.variants import VARIANTS, Variant, variant
+from tests.verify.asking import case
+
+FALLING = [each for each in VARIANTS if not each.safe]
+
+
+@pytest.mark.parametrize("each", FALLING, ids=lambda each: each.name)
+def test_every_attack_that_is_found_works_on_the_machines(each: Variant) -> None:
+    """Against an insider and an outsider, with three instances: each goal that is broken is broken there."""
+    run_so_far = set()
+    parts = [part for part in PARTS if part.name != "together" or each.name == "published"]
+    # Where nobody signs, an outsider can do all that an insider can.
+    wide = each.name in ("no signatures", "only time signed")
+    intruders = (Intruder.OUTSIDER,) if wide else (Intruder.OUTSIDER, Intruder.INSIDER)
+    for question in questions([each], intruders, parts):
+        result = search(question.case(3))
+        for goal in result.attacks:
+            found = attack(result, goal)
+            outcome = run(found, each.setup(question.part.scheme))
+            assert outcome.achieved == found.summary
+            assert found.instances == result.attacks[goal].instances
+            run_so_far.add(goal)
+    assert run_so_far, "a variant that is not safe has an attack"
+
+
+def misbinding() -> Question:
+    return Question(variant("published"), Intruder.INSIDER, PARTS[0])
+
+
+def test_the_attack_on_published_fails_on_hardened_machines() -> None:
+    """The model's attack is no artefact: machines that sign the peer's name refuse it."""
+    result = search(misbinding().case(2))
+    found = attack(result, Goal(Property.BINDING, "P-B"))
+    assert "believes to share it with mallory" in run(found, Setup(2, Profile.PUBLISHED)).achieved
+    with pytest.raises(DoesNotCarryOver, match="signature Sig_P:c1 failed|signature Sig_B:c2 failed"):
+        run(found, Setup(2))
+
+
+def test_an_attack_that_promises_too_much_is_found_out() -> None:
+    result = search(misbinding().case(2))
+    found = attack(result, Goal(Property.BINDING, "P-B"))
+    boasting = replace(found, goal=Goal(Property.ALIVENESS, "P-B"))
+    with pytest.raises(DoesNotCarryOver, match="all went through, and yet it is not so"):
+        run(boasting, Setup(2, Profile.PUBLISHED))
+
+
+def test_an_attack_is_a_ladder_of_real_packets() -> None:
+    result = search(misbinding().case(2))
+    outcome = run(attack(result, Goal(Property.BINDING, "P-B")), Setup(2, Profile.PUBLISHED))
+    diagram = ladder(outcome.trace)
+    assert set(diagram.parties) == {"alice", "broker", "mallory"}
+    packets = [decode(arrow.frame).packet_type.name for arrow in diagram.arrows]
+    assert packets == ["CONNECT", "CONNECT", "CONNACK", "CONNACK"]
+    assert "unknown" not in text_ladder(diagram)
+
+
+def test_an_attack_is_told_in_the_same_words_every_time() -> None:
+    asked = case(variant("published").script, BLOCK_1, Intruder.INSIDER, 3)
+    told = [list(attack(search(asked), Goal(Property.ONCE, "B-P")).lines()) for _ in range(2)]
+    assert told[0] == told[1] and len(told[0]) == 5
