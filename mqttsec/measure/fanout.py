@@ -197,18 +197,25 @@ def parse(argv: Sequence[str]) -> tuple[Plan, argparse.Namespace]:
     parser = argparse.ArgumentParser(prog="mqttsec bench fanout", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     standard = Plan()
-    parser.add_argument("--subscribers", type=_numbers, default=standard.subscribers, metavar="N,N,...")
-    parser.add_argument("--payload", type=_numbers, default=standard.payloads, metavar="BYTES,...")
-    parser.add_argument("--qos", type=_numbers, default=standard.qos, metavar="0,1,2")
+    parser.add_argument("--subscribers", type=_numbers, default=standard.subscribers, metavar="N,N,...",
+                        help="how many subscribers every message goes to (default: 1,10,200)")
+    parser.add_argument("--payload", type=_numbers, default=standard.payloads, metavar="BYTES,...",
+                        help="payload sizes; a single subscriber gets the first only (default: 100,1000)")
+    parser.add_argument("--qos", type=_numbers, default=standard.qos, metavar="0,1,2",
+                        help="QoS of publisher and subscribers (default: all three)")
     parser.add_argument("--peers", type=lambda text: tuple(text.split(",")), default=standard.brokers,
-                        metavar="NAME,...", help=f"of: {', '.join(NAMES)}")
-    parser.add_argument("--rounds", type=int, default=standard.rounds)
-    parser.add_argument("--seconds-per-cell", type=float, default=standard.seconds, metavar="S")
+                        metavar="NAME,...",
+                        help=f"brokers to compare, of: {', '.join(NAMES)}; all but the last by default")
+    parser.add_argument("--rounds", type=int, default=standard.rounds, metavar="N",
+                        help="how often every broker has its turn in every cell (default: %(default)s)")
+    parser.add_argument("--seconds-per-cell", type=float, default=standard.seconds, metavar="S",
+                        help="seconds for a cell, broker and round, besides connecting and draining "
+                             "(default: %(default)s)")
     parser.add_argument("--gap-ms", type=float, default=1e3 * standard.gap, metavar="MS",
-                        help="mean pause between single messages")
+                        help="mean pause between single messages (default: %(default)s)")
     parser.add_argument("--protocol", type=int, default=standard.protocol, metavar="4|5",
-                        help="4: MQTT 3.1.1 (every peer speaks it), 5: MQTT 5.0")
-    parser.add_argument("--csv", type=Path, metavar="PATH", help="keep the raw rows")
+                        help="4: MQTT 3.1.1, which every peer speaks (default), 5: MQTT 5.0")
+    parser.add_argument("--csv", type=Path, metavar="PATH", help="keep the raw rows in this file")
     parser.add_argument("--quick", action="store_true",
                         help="a few seconds: 10 subscribers, 100 bytes, one round; shows that it works")
     options = parser.parse_args(argv)

@@ -80,10 +80,14 @@ def ratios(rows: Sequence[Row]) -> str:
                     continue
                 figure = _ratio(rows, regime, column, cell, of, to)
                 aim = _aim(regime, column, cell, of, to)
+                stuck = [broker for broker in (of, to) if figure is None and _got_stuck(rows, cell, broker)]
                 if figure is None:
-                    if aim is not None and _asked_for(rows, cell, of, to):
+                    why = f": {' and '.join(stuck)} delivered next to nothing" if stuck else ""
+                    if aim is not None and _asked_for(rows, cell, of, to) and stuck != [to]:
                         judged += 1
-                        lines.append(f"  {_label(cell)}  {of} / {to}: no figure, not met")
+                        lines.append(f"  {_label(cell)}  {of} / {to}: no figure, not met{why}")
+                    elif stuck and regime == SATURATED:
+                        lines.append(f"  {_label(cell)}  {of} / {to}: no figure{why}")
                     continue
                 ratio, lowest, highest = figure
                 text = f"  {_label(cell)}  {of + ' / ' + to:<22} {ratio:7.2f} [{lowest:.2f} .. {highest:.2f}]"
@@ -115,7 +119,19 @@ def _by_round(rows: Sequence[Row], regime: str, column: str, cell: CellKey, brok
     # Zero is no measurement either: a short run can end between two ticks of the processor clock.
     return {row.round: value for row in rows
             if row.regime == regime and row.broker == broker and _key(row) == cell
-            and (value := getattr(row, column))}
+            and not _is_stuck(row) and (value := getattr(row, column))}
+
+
+def _is_stuck(row: Row) -> bool:
+    """True for a flood in which not one message reached all subscribers: a rate of it would say nothing."""
+    return row.regime == SATURATED and row.deliveries is not None and row.deliveries < row.subscribers
+
+
+def _got_stuck(rows: Sequence[Row], cell: CellKey, broker: str) -> bool:
+    """True when that happened in every round that has figures."""
+    floods = [row for row in rows if row.regime == SATURATED and row.broker == broker
+              and _key(row) == cell and row.deliveries is not None]
+    return bool(floods) and all(map(_is_stuck, floods))
 
 
 def _aim(regime: str, column: str, cell: CellKey, of: str, to: str) -> Aim | None:
@@ -141,6 +157,8 @@ def _saturated_table(rows: Sequence[Row]) -> Iterator[str]:
         rate, cpu = _column(group, "deliveries_per_s"), median(_column(group, "broker_cpu_us"))
         busy, load = median(_column(group, "broker_busy")), median(_column(group, "load_busy"))
         remark = "  the load was the limit" if load > LIMIT > busy else ""
+        if all(map(_is_stuck, group)):
+            remark = "  delivered next to nothing: not one message to all subscribers in the time"
         yield (f"{_label(cell):24} {broker:<12} {median(rate):12,.0f} {_span(rate):>24} "
                f"{cpu:16.2f} {busy:7.0%} {load:6.0%}{remark}")
 

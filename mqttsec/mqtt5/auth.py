@@ -68,6 +68,8 @@ class AuthConversation:
         self._send = send
         self._timeout = timeout
         self._answer: asyncio.Future[bytes | None] | None = None
+        self._task = asyncio.current_task()
+        self._interrupted = False
 
     async def challenge(
         self, data: bytes | None = None, properties: Properties = NO_PROPERTIES, timeout: float | None = None
@@ -102,6 +104,19 @@ class AuthConversation:
                 "the client did not answer the challenge in time", ReasonCode.NOT_AUTHORIZED
             )
         return answer.result()
+
+    def interrupt(self) -> None:
+        """The time is over: the method's wait, whatever it is for, ends with `CancelledError`."""
+        if self._task is not None:
+            self._interrupted = True
+            self._task.cancel()
+
+    def was_interrupted(self) -> bool:
+        """True where a `CancelledError` comes from `interrupt`; the task may then go on."""
+        # Python 3.11 counts cancellations; 3.10 does not.
+        if self._interrupted and (uncancel := getattr(self._task, "uncancel", None)) is not None:
+            uncancel()
+        return self._interrupted
 
     @property
     def expects_answer(self) -> bool:

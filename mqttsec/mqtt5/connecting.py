@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from amqtt.events import BrokerEvents
@@ -184,8 +185,15 @@ async def _converse(
         connect, session, data, again, connection.send, broker.settings.connect_timeout
     )
     connection.conversation = conversation
+    limit = broker.call_later(broker.settings.authentication_timeout, conversation.interrupt)
     try:
         return await method.authenticate(conversation)
+    except asyncio.CancelledError:
+        if not conversation.was_interrupted():
+            raise
+        raise AuthenticationError(
+            "the authentication was not over in time", ReasonCode.SERVER_UNAVAILABLE
+        ) from None
     except (AuthenticationError, ProtocolError):
         raise
     except Exception as error:
@@ -195,6 +203,7 @@ async def _converse(
             "the authentication failed inside the broker", ReasonCode.UNSPECIFIED_ERROR
         ) from error
     finally:
+        limit.cancel()
         connection.conversation = None
 
 

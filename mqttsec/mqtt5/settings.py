@@ -47,6 +47,9 @@ class BrokerSettings:
     connect_timeout: float = 10.0
     """Seconds that a connection may take until its CONNECT is complete and the plugins have decided on it;
     with enhanced authentication, seconds for each round."""
+    authentication_timeout: float = 120.0
+    """Seconds that an enhanced authentication may take, all its rounds together and what the method itself
+    waits for. After them the client is refused, with 0x88 before its CONNACK, else with 0x87."""
     close_timeout: float = 1.0
     """Seconds that a peer is given to take the last packet before its connection is cut."""
     max_connections: int = 10_000
@@ -82,6 +85,22 @@ class BrokerSettings:
 
         Raises `ConfigurationError`.
         """
+        for name in ("name", "response_information", "server_reference"):
+            value = getattr(self, name)
+            if not isinstance(value, str) and (value is not None or name == "name"):
+                raise ConfigurationError(f"{name}={value!r} cannot be; give a text")
+        for name in (
+            "retain_available",
+            "wildcard_subscription_available",
+            "subscription_identifier_available",
+            "shared_subscription_available",
+            "allow_anonymous",
+            "require_client_certificate",
+        ):
+            if not isinstance(getattr(self, name), bool):
+                raise ConfigurationError(f"{name}={getattr(self, name)!r} cannot be; choose True or False")
+        if self.seed is not None and not _is_number(self.seed, whole=True):
+            raise ConfigurationError(f"seed={self.seed!r} cannot be; give a whole number, or None")
         bounds = {
             "maximum_qos": (0, 2),
             "receive_maximum": (1, 65_535),
@@ -92,10 +111,11 @@ class BrokerSettings:
         }
         for name, (low, high) in bounds.items():
             value = getattr(self, name)
-            if not isinstance(value, int) or not low <= value <= high:
+            if not _is_number(value, whole=True) or not low <= value <= high:
                 raise ConfigurationError(f"{name}={value!r} cannot be; choose {low} to {high}")
         for name in (
             "connect_timeout",
+            "authentication_timeout",
             "close_timeout",
             "max_connections",
             "max_sessions",
@@ -108,10 +128,10 @@ class BrokerSettings:
             "max_retained_bytes",
         ):
             value = getattr(self, name)
-            if not isinstance(value, (int, float)) or not value > 0:
+            if not _is_number(value) or not value > 0:
                 raise ConfigurationError(f"{name}={value!r} cannot be; choose a number above 0")
         keep_alive = self.server_keep_alive
-        if keep_alive is not None and not (isinstance(keep_alive, int) and 1 <= keep_alive <= 65_535):
+        if keep_alive is not None and not (_is_number(keep_alive, whole=True) and 1 <= keep_alive <= 65_535):
             raise ConfigurationError("server_keep_alive is 1 to 65,535 seconds, or None")
         self._check_response_information()
 
@@ -125,3 +145,8 @@ class BrokerSettings:
                 ) from None
         if self.server_reference is not None and not self.server_reference.isprintable():
             raise ConfigurationError(f"server_reference={self.server_reference!r} is not text like host:port")
+
+
+def _is_number(value: object, whole: bool = False) -> bool:
+    """True for an int, or a float unless it has to be `whole`; True and False are no numbers here."""
+    return isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)

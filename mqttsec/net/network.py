@@ -33,6 +33,15 @@ _CONNECT_TIMEOUT = 127.0
 _LOSSES_KEPT = 10_000
 
 
+def _checked(settings: LinkSettings) -> LinkSettings:
+    """`settings` themselves, or a `ConfigurationError` that says how to make some."""
+    if not isinstance(settings, LinkSettings):
+        raise ConfigurationError(
+            f"{settings!r} is no LinkSettings: write LinkSettings(delay=0.05), delay in seconds, for example"
+        )
+    return settings
+
+
 class MemoryServer:
     """A listener on a `MemoryNetwork`, to be used like an `asyncio.Server`."""
 
@@ -77,7 +86,7 @@ class MemoryNetwork:
         seed: int | str = 0,
         on_loss: Callable[[Loss], None] | None = None,
     ) -> None:
-        self.default = default or LinkSettings()
+        self.default = LinkSettings() if default is None else _checked(default)
         """Settings of links that have none of their own."""
         self.on_loss = on_loss
         """Called with every `Loss` at the moment it happens."""
@@ -102,8 +111,8 @@ class MemoryNetwork:
 
         Raises `ConfigurationError` if the port is taken.
         """
-        if not 0 <= port <= 65535:
-            raise ConfigurationError(f"port {port} on {host} does not exist: give 0 to 65535")
+        if not isinstance(port, int) or not 0 <= port <= 65535:
+            raise ConfigurationError(f"port {port!r} on {host} does not exist: give 0 to 65535")
         if port == 0:
             port = self._ephemeral_port(host)
         if (host, port) in self._listeners:
@@ -178,7 +187,7 @@ class MemoryNetwork:
         client = (source, self._ephemeral_port(source)) if isinstance(source, str) else source
         wires = self._wire(client[0], host), self._wire(host, client[0])
         if settings is not None:
-            wires = Wire(settings), Wire(settings)
+            wires = Wire(_checked(settings)), Wire(settings)
         # The seed counts the connections between these two only: what others do changes nothing.
         pair = ((host, port), client[0])
         nth = self._pair_counts[pair] = self._pair_counts.get(pair, 0) + 1
@@ -219,8 +228,10 @@ class MemoryNetwork:
     def set_link(self, a: str, b: str, settings: LinkSettings, *, both: bool = True) -> None:
         """Give the link from host `a` to host `b` (and back, if `both`) settings of its own.
 
-        Open connections feel it from the next byte that sets off.
+        Open connections feel it from the next byte that sets off. Raises `ConfigurationError` for
+        what is no `LinkSettings`.
         """
+        settings = _checked(settings)
         for pair in ((a, b), (b, a)) if both else ((a, b),):
             self._own_settings[pair] = settings
             if pair in self._wires:

@@ -94,23 +94,32 @@ class LinkSettings:
     def __post_init__(self) -> None:
         for name in ("delay", "jitter", "retransmit_after", "reorder_delay"):
             value = getattr(self, name)
-            if not isinstance(value, (int, float)) or not 0 <= value < float("inf"):
+            if not _is_number(value) or not 0 <= value < float("inf"):
                 raise ConfigurationError(f"LinkSettings.{name} is {value!r}: give seconds from 0 up")
         for name in ("loss", "reorder"):
             value = getattr(self, name)
-            if not isinstance(value, (int, float)) or not 0 <= value <= 1:
+            if not _is_number(value) or not 0 <= value <= 1:
                 raise ConfigurationError(f"LinkSettings.{name} is {value!r}: give a probability from 0 to 1")
+        try:
+            OnLoss(self.on_loss)
+        except ValueError:
+            ways = " or ".join(f"OnLoss.{way.name}" for way in OnLoss)
+            raise ConfigurationError(f"LinkSettings.on_loss is {self.on_loss!r}: choose {ways}") from None
         if self.loss == 1 and self.on_loss is OnLoss.RETRANSMIT:
             raise ConfigurationError(
                 "LinkSettings.loss is 1: nothing would ever arrive; use MemoryNetwork.partition()"
             )
-        if self.bandwidth is not None and not self.bandwidth > 0:
+        if self.bandwidth is not None and not (_is_number(self.bandwidth) and self.bandwidth > 0):
             raise ConfigurationError(
                 f"LinkSettings.bandwidth is {self.bandwidth!r}: give bytes per second above 0, or None"
             )
-        if self.segment < 1 or self.window < 1:
-            raise ConfigurationError("LinkSettings.segment and .window must be at least 1 byte")
-        if self.break_after is not None and self.break_after < 0:
+        for name in ("segment", "window"):
+            value = getattr(self, name)
+            if not _is_number(value, whole=True) or value < 1:
+                raise ConfigurationError(f"LinkSettings.{name} is {value!r}: give bytes, 1 or more")
+        if self.break_after is not None and not (
+            _is_number(self.break_after, whole=True) and self.break_after >= 0
+        ):
             raise ConfigurationError(
                 f"LinkSettings.break_after is {self.break_after!r}: give bytes from 0 up"
             )
@@ -119,3 +128,8 @@ class LinkSettings:
     def is_plain(self) -> bool:
         """True if bytes need not be cut into segments: each takes `delay` and nothing can happen to it."""
         return self.bandwidth is None and not (self.jitter or self.loss or self.reorder)
+
+
+def _is_number(value: object, whole: bool = False) -> bool:
+    """True for an int, or a float unless it has to be `whole`; True and False are no numbers here."""
+    return isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)

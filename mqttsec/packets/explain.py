@@ -6,9 +6,9 @@ disagree with the code. A packet that the decoder refuses is explained up to the
 
 from __future__ import annotations
 
-from mqttsec.errors import ProtocolError
+from mqttsec.errors import ConfigurationError, ProtocolError
 from mqttsec.packets.codec import decode_with
-from mqttsec.packets.packets import MQTT_5
+from mqttsec.packets.packets import MQTT_3_1_1, MQTT_5
 from mqttsec.packets.wire import FieldRow, RecordingReader
 
 
@@ -19,7 +19,16 @@ def explain(frame: bytes, protocol: int = MQTT_5) -> tuple[FieldRow, ...]:
     other rows together cover every byte once. Where the packet is refused, the last row is named
     `fault`: it covers the bytes that make no field, and its meaning says what is wrong (its length
     is 0 where every byte made sense for itself).
+    Raises `ConfigurationError` for what is no bytes, or a protocol that there is not.
     """
+    if not isinstance(frame, (bytes, bytearray, memoryview)):
+        raise ConfigurationError(
+            f"explain takes the bytes of one packet, not {type(frame).__name__}: "
+            "give it the `packet` of an event"
+        )
+    if protocol not in (MQTT_3_1_1, MQTT_5):
+        raise ConfigurationError(f"explain knows protocol 4 (MQTT 3.1.1) and 5 (MQTT 5.0), not {protocol!r}")
+    frame = bytes(frame)
     reader = RecordingReader(frame)
     try:
         decode_with(reader, protocol)

@@ -97,7 +97,12 @@ def shorten(text: str, width: int) -> str:
 
 
 def wrap(text: str, width: int) -> list[str]:
-    """`text` in lines of at most `width` cells, broken at blanks; at `GLUE` or in a word if it must be."""
+    """`text` in lines of at most `width` cells, broken at blanks.
+
+    If it must be, at `GLUE`, in a word behind its "/", or anywhere in it.
+    """
+    # Between lifelines that stand close there may be no cell at all.
+    width = max(width, 1)
     lines: list[str] = []
     line = ""
     for word in _words(text, width):
@@ -109,6 +114,8 @@ def wrap(text: str, width: int) -> list[str]:
         while cells(word) > width:
             # One character always goes on, or a wide one in a column of one cell would stay for ever.
             part = _prefix(word, width) or word[0]
+            # A Topic Name is read level by level.
+            part = part[: part.rfind("/") + 1] or part
             lines.append(part)
             word = word[len(part):]
         line = word

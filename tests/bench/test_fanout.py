@@ -209,6 +209,30 @@ def test_a_run_of_ours_that_failed_is_not_met_rather_than_forgotten() -> None:
     assert text.endswith("0 of 3 aims met")
 
 
+def test_a_peer_that_delivers_next_to_nothing_gets_words_in_place_of_a_ratio() -> None:
+    ours = rows_of("mqttsec", 400.0, 20.0, subscribers=200)
+    for peer in ("amqtt", "mosquitto"):
+        stuck = [replace(row, deliveries=3, deliveries_per_s=0.1) if row.regime == SATURATED else row
+                 for row in rows_of(peer, 100.0, 10.0, subscribers=200)]
+        text = ratios(ours + stuck)
+        assert f"mqttsec / {peer}: no figure: {peer} delivered next to nothing" in text
+        assert "4000" not in text and "delivered next to nothing" in tables(stuck)
+    # Where it happens to ours, the aim is missed and not forgotten; the delays are judged as ever.
+    mine = [replace(row, deliveries=3) if row.regime == SATURATED else row for row in ours]
+    text = ratios(mine + rows_of("mosquitto", 100.0, 10.0, subscribers=200))
+    assert "mqttsec / mosquitto: no figure, not met: mqttsec delivered next to nothing" in text
+    assert text.endswith("0 of 3 aims met")
+
+
+def test_every_option_says_what_it_is_for(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        fanout.parse(["--help"])
+    words = capsys.readouterr().out.partition("options:")[2].split("\n  --")[1:]
+    assert len(words) >= 10
+    for option in words:
+        assert len(option.split(None, 2)) == 3, f"no help: --{option}"
+
+
 def test_a_round_without_processor_time_is_left_out_of_its_ratio() -> None:
     rows = rows_of("mqttsec", 400.0, 20.0) + [replace(row, broker_cpu_us=0.0 if row.round == 1 else 4.0)
                                               for row in rows_of("mosquitto", 100.0, 10.0)]

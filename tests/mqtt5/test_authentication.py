@@ -201,6 +201,58 @@ def test_a_challenge_that_is_not_answered_times_out() -> None:
     in_house(play, BrokerSettings(connect_timeout=7.0), methods=(Rounds(),))
 
 
+class Undecided(Rounds):
+    """Asks its question, and then waits for something that never comes; the first time or again."""
+
+    def __init__(self, again: bool) -> None:
+        super().__init__(1)
+        self._stuck_again = again
+
+    async def authenticate(self, conversation: AuthConversation) -> AuthSuccess:
+        success = await super().authenticate(conversation)
+        if conversation.again is self._stuck_again:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self.cancelled += 1
+        return success
+
+
+def test_a_method_that_never_returns_is_interrupted() -> None:
+    method = Undecided(again=False)
+
+    async def play(house: House) -> None:
+        client = await house.line()
+        begun = asyncio.get_running_loop().time()
+        client.send(hello())
+        await answer(client, 1)
+        # Said in time, though never answered: the broker's doing, not the client's (0x88).
+        await client.ended_with(Connack, 0x88)
+        assert asyncio.get_running_loop().time() - begun == pytest.approx(30.0)
+        assert method.cancelled == 1
+        nothing_left(house)
+
+    in_house(play, BrokerSettings(authentication_timeout=30.0), methods=(method,))
+
+
+def test_a_reauthentication_that_never_returns_is_interrupted() -> None:
+    method = Undecided(again=True)
+
+    async def play(house: House) -> None:
+        client = await admitted(house, 1)
+        begun = asyncio.get_running_loop().time()
+        client.send(auth(b"again", 0x19))
+        await answer(client, 1)
+        # Packets go on being handled until then; DISCONNECT has no 0x88.
+        client.send(Pingreq())
+        await client.expect(Pingresp)
+        await client.ended_with(Disconnect, 0x87)
+        assert asyncio.get_running_loop().time() - begun == pytest.approx(30.0)
+        assert method.cancelled == 1
+
+    in_house(play, BrokerSettings(authentication_timeout=30.0), methods=(method,))
+
+
 def test_each_round_has_its_own_time() -> None:
     async def play(house: House) -> None:
         client = await house.line()

@@ -199,3 +199,30 @@ def test_a_broker_that_shuts_down_tells_its_clients_of_another_server() -> None:
         assert (goodbye.reason_code, goodbye.properties.server_reference) == (0x9C, "other:1883")
 
     in_house(play, BrokerSettings(server_reference="other:1883"))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"name": None},
+        {"name": 5},
+        {"maximum_qos": True},
+        {"maximum_qos": "2"},
+        {"retain_available": 0},
+        {"allow_anonymous": "yes"},
+        {"require_client_certificate": None},
+        {"connect_timeout": "10 s"},
+        {"authentication_timeout": 0},
+        {"authentication_timeout": None},
+        {"close_timeout": True},
+        {"max_sessions": None},
+        {"server_keep_alive": 60.5},
+        {"response_information": 5},
+        {"response_information": b"answers"},
+        {"server_reference": 1883},
+        {"seed": "lucky"},
+    ],
+)
+def test_a_setting_of_the_wrong_type_is_refused_by_name(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match=next(iter(wrong))):
+        BrokerSettings(**wrong)

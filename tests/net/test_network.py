@@ -778,11 +778,30 @@ async def test_a_matrix_of_round_trip_times() -> None:
         {"segment": 0},
         {"window": 0},
         {"break_after": -1},
+        {"delay": True},
+        {"delay": None},
+        {"bandwidth": "1 MB/s"},
+        {"segment": "1460"},
+        {"window": 1.5},
+        {"break_after": b"1"},
+        {"on_loss": "sometimes"},
+        {"on_loss": None},
     ],
 )
 def test_settings_that_cannot_be_are_refused_by_name(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match=next(iter(wrong))):
         LinkSettings(**wrong)
+
+
+@pytest.mark.parametrize("wrong", [0.05, {"delay": 0.05}, "slow"])
+def test_what_is_no_settings_is_refused_with_an_example(wrong: Any) -> None:
+    network = MemoryNetwork()
+    with pytest.raises(ConfigurationError, match="LinkSettings\\(delay"):
+        network.set_link("a", "b", wrong)
+    with pytest.raises(ConfigurationError, match="LinkSettings\\(delay"):
+        MemoryNetwork(default=wrong)
+    with pytest.raises(ConfigurationError, match="port '1883'"):
+        network.listen(asyncio.Protocol, "broker", "1883")  # type: ignore[arg-type]
 
 
 def test_a_network_belongs_to_one_loop() -> None:

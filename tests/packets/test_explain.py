@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mqttsec.errors import ProtocolError
+from mqttsec.errors import ConfigurationError, ProtocolError
 from mqttsec.packets import (
     MQTT_3_1_1,
     MQTT_5,
@@ -133,3 +135,21 @@ def test_explaining_nothing() -> None:
     (row,) = explain(b"")
     assert (row.name, row.offset, row.length) == ("fault", 0, 0)
     assert "fault" in explain_text(b"")
+
+
+@pytest.mark.parametrize("wrong", [None, "100c", 16, [16, 12]])
+def test_explain_says_what_it_wants(wrong: Any) -> None:
+    with pytest.raises(ConfigurationError, match="the bytes of one packet, not .*`packet` of an event"):
+        explain(wrong)
+    with pytest.raises(ConfigurationError, match="the bytes of one packet"):
+        explain_text(wrong)
+
+
+@pytest.mark.parametrize("wrong", [None, "5", 7])
+def test_explain_knows_two_protocols(wrong: Any) -> None:
+    with pytest.raises(ConfigurationError, match="protocol 4 .* and 5"):
+        explain(b"\xc0\x00", wrong)
+
+
+def test_explain_takes_any_kind_of_bytes() -> None:
+    assert explain(bytearray(b"\xc0\x00")) == explain(memoryview(b"\xc0\x00")) == explain(b"\xc0\x00")

@@ -143,6 +143,13 @@ def test_shortened_text_fits_and_keeps_both_ends(text: str, width: int) -> None:
     assert short == text or ".." in short
 
 
+def test_wrap_breaks_a_long_topic_between_its_levels() -> None:
+    assert wrap("PUBLISH seattle/weather/station/temperature", 20) == [
+        "PUBLISH", "seattle/weather/", "station/temperature",
+    ]
+    assert wrap("a/temperature_of_the_sea", 12) == ["a/", "temperature_", "of_the_sea"]
+
+
 def test_wrap_breaks_at_glue_only_if_it_must() -> None:
     text = f"id{GLUE}7 QoS{GLUE}1"
     assert wrap(text, 6) == ["id 7", "QoS 1"]
