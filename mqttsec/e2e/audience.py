@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mqttsec.crypto import Box, PairKeys
-from mqttsec.e2e.channel import LayerCheck, LayerRefused, Place, Sealer, parse, split_recipient
+from mqttsec.e2e.channel import LayerCheck, LayerRefused, Place, Sealer, speaker, split_recipient
 from mqttsec.e2e.groups import Circle
 from mqttsec.e2e.handshake import Run
 from mqttsec.e2e.messages import GroupUpdate, WrappedKey
@@ -160,7 +160,7 @@ class Audiences:
         if publisher is None:
             routed, publisher = self._routed
             if routed is not payload:
-                publisher = parse(payload, Place.END_TO_END).publisher
+                publisher = speaker(payload)
             shared["publisher"] = publisher
         audience, member = self._receiver(publisher, client_id, wire_topic)
         if self._party.setup.row.broker_subscriber.protection is Protection.NONE:

@@ -17,7 +17,7 @@ from mqttsec.e2e.channel import (
     Opener,
     Place,
     pair_box,
-    parse,
+    speaker,
 )
 from mqttsec.e2e.handshake import Run, Unexpected
 from mqttsec.e2e.messages import (
@@ -421,15 +421,14 @@ class Broker:
         if link is None:
             raise LayerRefused(f"{client_id!r} has no channel: connect as a publisher", LayerCheck.KEY)
         if link.opener is None:
-            self._audiences.routes(payload, parse(payload, Place.END_TO_END).publisher)
+            self._audiences.routes(payload, speaker(payload))
             return payload
-        outer = parse(payload, Place.TO_BROKER)
-        body = link.opener.peek(wire_topic, outer)
-        publisher = parse(body, Place.END_TO_END).publisher
+        number, body = link.opener.strip(wire_topic, payload)
+        publisher = speaker(body)
         self._audiences.routes(body, publisher)
         if publisher != client_id:
             raise LayerRefused("the message speaks for another publisher", LayerCheck.FORM)
-        link.opener.accept(outer)
+        link.opener.came(number)
         return body
 
     def outbound(self, client_id: str, wire_topic: str, payload: bytes, shared: dict[Any, Any]) -> bytes:

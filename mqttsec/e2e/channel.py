@@ -17,7 +17,7 @@ from types import MappingProxyType
 from mqttsec.crypto import Box, Epoch, Identity, Keyring, Operations, Peer, Profile, SealKey, Suite, fields
 from mqttsec.e2e.encoding import decode
 from mqttsec.e2e.messages import Layer
-from mqttsec.e2e.quick import Bound, quick_layer
+from mqttsec.e2e.quick import Bound, Known, quick_layer, quick_publisher
 from mqttsec.e2e.schemes import Protection
 from mqttsec.e2e.setup import Setup
 from mqttsec.errors import HandshakeError, MalformedPacketError, TamperError
@@ -228,6 +228,7 @@ class Opener:
         """Names the key in the header."""
         self._box_of = box_of
         self._bound = Bound(place, publisher, key_id)
+        self._known = Known(place, publisher, key_id)
         self._window = Window(1 if in_order else REORDERING)
 
     def take(
@@ -254,18 +255,7 @@ class Opener:
             raise LayerRefused("a field is filled that this scheme leaves empty", LayerCheck.FORM)
         if (layer.publisher, layer.key_id) != (self.publisher, self.key_id):
             raise LayerRefused("sealed under a key that is not known here", LayerCheck.KEY)
-        try:
-            box = self._box_of(layer.epoch)
-        except TamperError as error:
-            raise LayerRefused(str(error), LayerCheck.KEY) from None
-        hardened = self.setup.hardened
-        if hardened:
-            self._window.check(layer.sequence)
-        try:
-            bound = self._bound.of(topic, layer.epoch, layer.sequence) if hardened else b""
-            body = self._open(box, layer, bound)
-        except TamperError as error:
-            raise LayerRefused(str(error), LayerCheck.TAG) from None
+        body = self._uncover(topic, layer.epoch, layer.sequence, layer.body, layer.tag)
         if peer is not None:
             try:
                 peer.verify(layer.signature, _signature_covers(layer, topic, self.setup), operations)
@@ -273,16 +263,45 @@ class Opener:
                 raise LayerRefused(str(error), LayerCheck.SIGNATURE) from None
         return body
 
+    def strip(self, topic: str, payload: bytes) -> tuple[int, bytes]:
+        """(sequence number, what is in it) of an encoded layer under the key of a pair, as `peek`.
+
+        Its number is not remembered before `came`. Raises `LayerRefused`.
+        """
+        parts = self._known.split(payload)
+        if parts is None:
+            layer = parse(payload, self.place)
+            return layer.sequence, self.peek(topic, layer)
+        number, body, tag = parts
+        if tag and self.protection is Protection.EI:
+            raise LayerRefused("a field is filled that this scheme leaves empty", LayerCheck.FORM)
+        return number, self._uncover(topic, 0, number, body, tag)
+
     def accept(self, layer: Layer) -> None:
         """Remember that `layer`, which `peek` has found right, came."""
-        if self.setup.hardened:
-            self._window.accept(layer.sequence)
+        self.came(layer.sequence)
 
-    def _open(self, box: Box, layer: Layer, bound: bytes) -> bytes:
-        if self.protection is Protection.EI:
-            return box.open(layer.body, bound)
-        box.check(bound + layer.body, layer.tag)
-        return layer.body
+    def came(self, number: int) -> None:
+        """Remember the number of a layer that `strip` has found right."""
+        if self.setup.hardened:
+            self._window.accept(number)
+
+    def _uncover(self, topic: str, epoch: int, number: int, body: bytes, tag: bytes) -> bytes:
+        try:
+            box = self._box_of(epoch)
+        except TamperError as error:
+            raise LayerRefused(str(error), LayerCheck.KEY) from None
+        bound = b""
+        if self.setup.hardened:
+            self._window.check(number)
+            bound = self._bound.of(topic, epoch, number)
+        try:
+            if self.protection is Protection.EI:
+                return box.open(body, bound)
+            box.check(bound + body, tag)
+        except TamperError as error:
+            raise LayerRefused(str(error), LayerCheck.TAG) from None
+        return body
 
 
 def pair_box(suite: Suite, key: SealKey, operations: Operations | None) -> Callable[[int], Box]:
@@ -316,6 +335,14 @@ class GroupBoxes:
             if len(self._boxes) > _BOXES_KEPT:
                 self._boxes.popitem(last=False)
         return box
+
+
+def speaker(payload: bytes) -> str:
+    """Whose inner layer a payload is. Raises `LayerRefused` where it is none."""
+    quick = quick_publisher(payload)
+    if quick is not None and quick[0] == Place.END_TO_END:
+        return quick[1]
+    return parse(payload, Place.END_TO_END).publisher
 
 
 def parse(payload: bytes, place: Place) -> Layer:

@@ -41,24 +41,69 @@ def quick_layer(data: bytes) -> Layer | None:
         key_id = data[at : at + KEY_ID_SIZE]
         at += KEY_ID_SIZE
         epoch, sequence = _NUMBERS.unpack_from(data, at)
-        at += _NUMBERS.size
-        size, shift = 0, 0
-        while data[at] > 127:
-            size |= (data[at] & 127) << shift
-            shift += 7
-            at += 1
-        if shift > 21 or (shift and not data[at]):
-            return None  # too long, or not the shortest form
-        size |= data[at] << shift
-        at += 1
-        end = at + size
-        body, tag_size = data[at:end], data[end]
-        # The last byte is the length of the signature: there is none.
-        if tag_size > _LONGEST_TAG or len(data) != end + tag_size + 2 or data[-1]:
+        rest = _rest(data, at + _NUMBERS.size)
+        if rest is None:
             return None
-        return Layer(data[2], publisher, key_id, epoch, sequence, body, data[end + 1 : -1], b"")
+        begin, end = rest
+        return Layer(data[2], publisher, key_id, epoch, sequence, data[begin:end], data[end + 1 : -1], b"")
     except (IndexError, ValueError, struct.error, MalformedPacketError):
         return None
+
+
+def quick_publisher(data: bytes) -> tuple[int, str] | None:
+    """(layer, publisher) of what `quick_layer` gives, without making it."""
+    try:
+        if data[:2] != _BEGIN or data[3] > 127:
+            return None
+        at = 4 + data[3]
+        if data[at] != KEY_ID_SIZE or _rest(data, at + 1 + KEY_ID_SIZE + _NUMBERS.size) is None:
+            return None
+        return data[2], _name(data[4:at])
+    except (IndexError, ValueError, MalformedPacketError):
+        return None
+
+
+def _rest(data: bytes, at: int) -> tuple[int, int] | None:
+    """Begin and end of the body, whose length stands at `at`, if a tag and no signature follow it."""
+    size, shift = 0, 0
+    while data[at] > 127:
+        size |= (data[at] & 127) << shift
+        shift += 7
+        at += 1
+    if shift > 21 or (shift and not data[at]):
+        return None  # too long, or not the shortest form
+    begin = at + 1
+    end = begin + (size | data[at] << shift)
+    tag_size = data[end]
+    # The last byte is the length of the signature: there is none.
+    if tag_size > _LONGEST_TAG or len(data) != end + tag_size + 2 or data[-1]:
+        return None
+    return begin, end
+
+
+class Known:
+    """The layers of one place under the one key of a pair: their encodings begin alike."""
+
+    __slots__ = ("_begin",)
+
+    def __init__(self, place: int, publisher: str, key_id: bytes) -> None:
+        header = Layer(place, publisher, key_id, 0, 0, b"", b"", b"").encode()
+        # The sequence number and three empty fields end it.
+        self._begin = header[: -8 - 3]
+
+    def split(self, data: bytes) -> tuple[int, bytes, bytes] | None:
+        """(sequence number, body, tag) of such a layer; None for anything else, or a signed one."""
+        at = len(self._begin)
+        if not data.startswith(self._begin):
+            return None
+        try:
+            rest = _rest(data, at + 8)
+        except IndexError:
+            return None
+        if rest is None:
+            return None
+        begin, end = rest
+        return int.from_bytes(data[at : at + 8], "big"), data[begin:end], data[end + 1 : -1]
 
 
 class Bound:
