@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mqttsec.labs.anonymity import Anonymity as Anonymity
     from mqttsec.labs.capstone import Capstone as Capstone
     from mqttsec.labs.curious_broker import CuriousBroker as CuriousBroker
     from mqttsec.labs.four_schemes import FourSchemes as FourSchemes
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from mqttsec.labs.mqtt_a import MqttA as MqttA
 
 _HOME = {
+    "Anonymity": "anonymity",
     "Capstone": "capstone",
     "CuriousBroker": "curious_broker",
     "FourSchemes": "four_schemes",
