@@ -33,6 +33,8 @@ from mqttsec.packets.reason_codes import ConnectReturnCode, reason_name
 
 NAME_CELLS = 40
 """Topics, Client Identifiers and the like are shortened to this width."""
+METHOD_CELLS = 24
+"""Authentication Methods are cut off at this width."""
 GLUE = "\N{NO-BREAK SPACE}"
 """Stands in a label for a blank within `QoS 1`; user text cannot bring it, `printable` escapes it."""
 
@@ -151,6 +153,14 @@ def _name(text: str) -> str:
     return f'"{shorten(printable(text), NAME_CELLS)}"'
 
 
+def _method(method: str | None) -> str:
+    # Its head says which it is; what follows are settings, the same on each arrow.
+    if method is None:
+        return ""
+    name = printable(method)
+    return f'method "{name if cells(name) <= METHOD_CELLS else _prefix(name, METHOD_CELLS - 2) + ".."}"'
+
+
 def _connect(packet: Connect, protocol: int) -> list[str]:
     method = packet.properties.authentication_method
     return [
@@ -161,7 +171,7 @@ def _connect(packet: Connect, protocol: int) -> list[str]:
         f"user {_name(packet.username)}" if packet.username is not None else "",
         "password" if packet.password is not None else "",
         f"will {_name(packet.will.topic)}" if packet.will else "",
-        f"method {_name(method)}" if method is not None else "",
+        _method(method),
         _data(packet.properties.authentication_data),
     ]
 
@@ -226,7 +236,7 @@ def _auth(packet: Auth, protocol: int) -> list[str]:
     method = packet.properties.authentication_method
     return [
         reason_name(packet.reason_code),
-        f"method {_name(method)}" if method is not None else "",
+        _method(method),
         _data(packet.properties.authentication_data),
     ]
 

@@ -14,10 +14,17 @@ import ipywidgets
 from mqttsec.errors import ConfigurationError
 from mqttsec.trace import Ladder, svg_ladder
 from mqttsec.widgets.look import block, columns, standalone, text
-from mqttsec.widgets.shell import Panel
+from mqttsec.widgets.shell import Panel, row_of
+from mqttsec.widgets.stepper import ROOM
 from mqttsec.widgets.table import Table
 
-WINDOW = 5
+_STYLE = """<style>
+.mqs-console .mqs-less .mqs-more{flex:1 1 400px}
+.mqs-console .mqs-less .mqs-less{flex:1 1 320px}
+</style>"""
+"""Keys and bytes stand side by side below a ladder, one below the other beside it."""
+
+WINDOW = 4
 """Packets that the picture shows at once."""
 
 
@@ -75,7 +82,7 @@ class Console:
             self.run.inject(self.forged, by=by)
 
     def html(self) -> str:
-        """Ladder, beside it (or below) keys and guarantees, then the last packet."""
+        """Ladder, beside it or below keys and guarantees, and the last packet."""
         run = self.run
         said = "<br>".join(text(line) for line in repr(run.moment()).splitlines())
         caption = f'<p class="mqs-caption">{said}</p>'
@@ -84,9 +91,9 @@ class Console:
         )
         if not run.position:
             return block(caption, tables, kind="mqs-console")
-        shown = columns(self.svg("handshake-console"), tables, steady=True)
-        packet = run.packet(run.position).html()
-        return block(caption, shown, "<br>", packet, kind="mqs-console")
+        beside = columns(tables, run.packet(run.position).html())
+        shown = columns(self.svg("handshake-console"), beside, steady=ROOM)
+        return block(_STYLE, caption, shown, kind="mqs-console")
 
     def svg(self, ident: str) -> str:
         """The ladder around the last packet, which is marked."""
@@ -105,7 +112,7 @@ class Console:
 
 
 _BUTTON = ipywidgets.Layout(width="74px")
-_LIST = ipywidgets.Layout(width="250px", margin="2px 2px 2px 16px")
+_LIST = ipywidgets.Layout(width="240px", margin="2px 2px 2px 12px")
 _PLAIN = {"description_width": "initial"}
 
 
@@ -123,7 +130,7 @@ class ConsoleWidget(Panel):
         self.next.button_style = "primary"
         self.attacker = ipywidgets.Dropdown(
             options=attackers, description="As", style=_PLAIN,
-            layout=ipywidgets.Layout(width="130px", margin="2px 2px 2px 16px"),
+            layout=ipywidgets.Layout(width="130px", margin="2px"),
         )  # fmt: skip
         self.field = ipywidgets.Dropdown(options=(), description="Field", style=_PLAIN, layout=_LIST)
         self.tamper, self.drop, self.replay, self.inject = map(
@@ -137,11 +144,12 @@ class ConsoleWidget(Panel):
         ):
             button.tooltip = tip
         self.said = ipywidgets.Label()
-        controls = [
-            self.back, self.next, self.reset, self.end, self.attacker, self.field,
-            self.tamper, self.drop, self.replay, self.inject, self.said,
-        ]  # fmt: skip
-        super().__init__(controls, lock)
+        steps = row_of([self.back, self.next, self.reset, self.end])
+        steps.layout.margin = "0 14px 0 0"
+        meddling = row_of(
+            [self.attacker, self.field, self.tamper, self.drop, self.replay, self.inject, self.said]
+        )
+        super().__init__([steps, meddling], lock)
         run = model.run
         for button, press in (
             (self.back, run.back),

@@ -48,14 +48,15 @@ def block(*parts: str, kind: str = "") -> str:
     return f'{STYLE}<div class="{f"mqs {kind}".strip()}">{"".join(parts)}</div>'
 
 
-def columns(first: str, second: str, *, more: int = 1, steady: bool = False) -> str:
+def columns(first: str, second: str, *, more: int = 1, steady: int = 0) -> str:
     """Two pieces side by side, the `more`-th with more room; one below the other where the page is narrow.
 
-    `steady` keeps room for the tallest of several first pieces, so that what stands below does not jump.
+    `steady` pixels are kept for the first piece, so that what stands below does not jump.
     """
     kinds = ("mqs-more", "mqs-less") if more == 1 else ("mqs-less", "mqs-more")
+    room = f' mqs-steady" style="min-height:{steady}px"' if steady else '"'
     return (
-        f'<div class="mqs-columns"><div class="{kinds[0]}{" mqs-steady" if steady else ""}">{first}</div>'
+        f'<div class="mqs-columns"><div class="{kinds[0]}{room}>{first}</div>'
         f'<div class="{kinds[1]}">{second}</div></div>'
     )
 

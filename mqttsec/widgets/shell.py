@@ -15,6 +15,7 @@ import ipywidgets
 
 from mqttsec.widgets.explorer import Choice, Control, Explorer
 from mqttsec.widgets.look import standalone
+from mqttsec.widgets.names import Names
 from mqttsec.widgets.stepper import Stepper
 
 _BUTTON = ipywidgets.Layout(width="64px")
@@ -31,8 +32,8 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc, unused-ignore]
         self._lock = lock or threading.RLock()
         self._closed = False
         self._view = ipywidgets.HTML()
-        row = ipywidgets.HBox(controls, layout=ipywidgets.Layout(flex_flow="row wrap", align_items="center"))
-        super().__init__([row, self._view])
+        super().__init__([row_of(controls), self._view, Names()])
+        self.add_class("mqs-panel")
 
     @property
     def html(self) -> str:
@@ -45,8 +46,8 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc, unused-ignore]
             if self._closed:
                 return
             self._closed = True
-            for child in (self._view, *self.children[0].children, self.children[0]):
-                child.close()
+            for child in self.children:
+                _close(child)
             super().close()
 
     def _fallback(self) -> dict[str, str]:
@@ -56,6 +57,17 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc, unused-ignore]
     def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
         live = super()._repr_mimebundle_(**options) or {}
         return {**live, **self._fallback()}
+
+
+def row_of(controls: list[Any]) -> Any:
+    """Controls in a row, which goes on below where the page is narrow."""
+    return ipywidgets.HBox(controls, layout=ipywidgets.Layout(flex_flow="row wrap", align_items="center"))
+
+
+def _close(widget: Any) -> None:
+    for child in getattr(widget, "children", ()):
+        _close(child)
+    widget.close()
 
 
 class StepperWidget(Panel):
@@ -167,7 +179,7 @@ def _slider(control: Control | Choice) -> Any:
         width = 7 * (len(control.label) + max(map(len, control.options))) + 52
         return ipywidgets.Dropdown(
             options=control.options, value=control.start, description=control.label, style=style,
-            layout=ipywidgets.Layout(width=f"{width}px"),
+            layout=ipywidgets.Layout(width=f"{width}px", margin="2px 14px 2px 2px"),
         )
     layout = ipywidgets.Layout(width=_WHOLE if control.is_whole else _FRACTION)
     if control.is_whole:

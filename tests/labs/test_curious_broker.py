@@ -132,9 +132,10 @@ def test_the_stepper_shows_the_last_run_through_all_eyes(lab: CuriousBroker) -> 
 def fastest(change: Callable[[int], None], values: range) -> float:
     times = []
     for value in values:
-        began = time.perf_counter()
+        # CPU time: what else runs on the machine says nothing about us.
+        began = time.process_time()
         change(value)
-        times.append(time.perf_counter() - began)
+        times.append(time.process_time() - began)
     return min(times)
 
 
