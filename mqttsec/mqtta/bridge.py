@@ -28,7 +28,7 @@ from mqttsec.mqtta.returning import Returning
 from mqttsec.mqtta.seen import Direction, Observer, Seen, fingerprint
 from mqttsec.mqtta.topics import T_F
 from mqttsec.net import MemoryNetwork, MemoryServer
-from mqttsec.packets import MQTT_5, Properties, SubscribeFilter
+from mqttsec.packets import Properties, SubscribeFilter
 from mqttsec.trace.events import EventKind
 
 _log = logging.getLogger(__name__)
@@ -129,10 +129,10 @@ class BridgeBroker:
         self._server: MemoryServer | None = None
         self._peers: dict[At, Link] = {}
         self._publics: dict[At, Link] = {}
-        self._protocols: dict[At, int] = {}
         self._avoided: dict[At, float] = {}
         self._origins: dict[Session, str | None] = {}
         self._tasks: set[asyncio.Task[object]] = set()
+        self._closing: dict[asyncio.Task[None], Link] = {}
         self._timers: set[asyncio.TimerHandle] = set()
         self._drawer: Drawer | None = None
         self.carrying = Carrying(self)
@@ -197,7 +197,8 @@ class BridgeBroker:
         links = [*self._peers.values(), *self._publics.values(), *self.returning.links()]
         for task in list(self._tasks):
             task.cancel()
-        await asyncio.gather(*self._tasks, *(link.close() for link in links), return_exceptions=True)
+        closing = [*self._closing, *(link.close() for link in links)]
+        await asyncio.gather(*self._tasks, *closing, return_exceptions=True)
         if self._server is not None:
             self._server.close()
         await self.broker.shutdown()
@@ -210,11 +211,12 @@ class BridgeBroker:
         if self._server is not None:
             self._server.close()
         self._cancel_timers()
-        for link in [*self._peers.values(), *self._publics.values(), *self.returning.links()]:
+        links = [*self._peers.values(), *self._publics.values(), *self.returning.links()]
+        for link in [*links, *self._closing.values()]:
             link.abort()
         for connection in list(self.broker.connections):
             connection.abort()
-        for task in list(self._tasks):
+        for task in [*self._tasks, *self._closing]:
             task.cancel()
         # The listeners and timers of this process have to go as well; nobody outside hears of it.
         await self.directory.stop()
@@ -307,18 +309,11 @@ class BridgeBroker:
         link = self._publics.get(at)
         if link is None:
             link = self._publics[at] = Link(
-                self.dialer, at, f"bridge:{self.name}", protocol=self.protocol_of(at),
+                self.dialer, at, f"bridge:{self.name}", public=True,
                 on_message=self.returning.from_public_published, on_gone=self._public_gone,
                 session_expiry=self.session_expiry, endless=self.policies.is_published,
             )  # fmt: skip
         return link
-
-    def protocol_of(self, at: At) -> int:
-        """The Protocol Version that a public broker is known to speak; MQTT 5 until it is known."""
-        link = self._publics.get(at)
-        if link is not None and link.connected:
-            self._protocols[at] = link.protocol
-        return self._protocols.get(at, MQTT_5)
 
     def _peer_gone(self, link: Link, why: MqttsecError) -> None:
         if self._peers.get(link.at) is link:
@@ -401,6 +396,12 @@ class BridgeBroker:
         """Hold a task until it is done; it is cancelled when the bridge broker stops."""
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    def close_link(self, link: Link, end_session: bool) -> None:
+        """Close a session at another broker, without waiting for it."""
+        task = asyncio.get_running_loop().create_task(link.close(end_session))
+        self._closing[task] = link
+        task.add_done_callback(lambda done: self._closing.pop(done, None) and None)
 
     def later(self, seconds: float, work: Callable[[], None]) -> None:
         """Do something later, unless stopped by then."""

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from mqttsec.errors import ConnectionFailed, MqttsecError, Refused
+from mqttsec.errors import ConnectionFailed, MqttsecError, ProtocolError, Refused
 from mqttsec.mqtt5 import LightClient
 from mqttsec.mqtta.notices import At
 from mqttsec.net import MemoryNetwork
@@ -45,6 +45,29 @@ class Dialer:
     """Seconds for which a broker that does not answer is tried."""
     keep_alive: int = 30
     """Keep Alive in seconds."""
+    protocols: dict[At, int] = field(default_factory=dict)
+    """Protocol Version that each public broker was found to speak."""
+
+    async def find_protocol(self, at: At) -> int:
+        """Ask a public broker, once, by a CONNECT without properties: one of 3.1.1 may misread them and wait.
+
+        In memory all speak MQTT 5. Raises what connecting raises where nobody answers.
+        """
+        if self.network is not None:
+            return MQTT_5
+        if at not in self.protocols:
+            client = self.client("", timeout=self.patience)
+            try:
+                await client.connect(at.host, at.port)
+            except (ConnectionFailed, ProtocolError) as error:
+                # It refuses the version in its own words, or closes; an `OSError` is no answer.
+                if isinstance(error.__cause__, (OSError, asyncio.TimeoutError)):
+                    raise
+                self.protocols[at] = MQTT_3_1_1
+            else:
+                self.protocols[at] = MQTT_5
+                await client.disconnect()
+        return self.protocols[at]
 
     def client(self, client_id: str, **options: Any) -> LightClient:
         """A light client whose connections come from this host."""
@@ -75,7 +98,7 @@ class Link:
         on_gone: called once when it is given up, with why.
         session_expiry: seconds that the session outlives a connection.
         resume: take over a session that is there, with what waits in it.
-        protocol: MQTT version; a broker that refuses MQTT 5 is asked again in 3.1.1.
+        public: a public broker, which may speak MQTT 3.1.1 only.
         endless: never give up; for subscriptions at a public broker, which may come back.
 
     """
@@ -92,13 +115,14 @@ class Link:
         on_gone: Callable[[Link, MqttsecError], None] | None = None,
         session_expiry: int = 60,
         resume: bool = False,
-        protocol: int = MQTT_5,
+        public: bool = False,
         endless: bool = False,
     ) -> None:
         self.at = at
         self.client_id = client_id
-        self.protocol = protocol
+        self.protocol = MQTT_5
         """Protocol Version; known to be right once connected."""
+        self._public = public
         self.taken_over = False
         """True when another one connected under this Client Identifier."""
         self._dialer = dialer
@@ -236,14 +260,13 @@ class Link:
         pause, given_up_at = _FIRST_PAUSE, loop.time() + self._dialer.patience
         while not self._closing:
             try:
+                await self._speak_as_it_does()
                 resume = self._was_connected or self._resume
                 await asyncio.wait_for(
                     self._client.connect(self.at.host, self.at.port, clean_start=not resume),
                     max(self._dialer.patience, 1.0),
                 )
             except (ConnectionFailed, asyncio.TimeoutError, TimeoutError) as error:
-                if self._speaks_3_1_1(error):
-                    continue
                 refused = isinstance(error.__cause__, ConnectionRefusedError)
                 if not self._endless and (refused or loop.time() + pause > given_up_at):
                     self._give_up(error if isinstance(error, MqttsecError) else ConnectionFailed(str(error)))
@@ -265,15 +288,12 @@ class Link:
                 return
             pause, given_up_at = _FIRST_PAUSE, loop.time() + self._dialer.patience
 
-    def _speaks_3_1_1(self, error: BaseException) -> bool:
-        """A broker that closes on an MQTT 5 CONNECT, or refuses its version, may know 3.1.1 only."""
-        if self._was_connected or self.protocol < MQTT_5 or isinstance(error.__cause__, OSError):
-            return False
-        if not isinstance(error, ConnectionFailed):
-            return False
-        self.protocol = MQTT_3_1_1
-        self._client = self._make_client()
-        return True
+    async def _speak_as_it_does(self) -> None:
+        if self._public and not self._was_connected:
+            protocol = await self._dialer.find_protocol(self.at)
+            if protocol != self.protocol:
+                self.protocol = protocol
+                self._client = self._make_client()
 
     def _entered(self) -> None:
         connack = self._client.connack
@@ -324,7 +344,10 @@ class Link:
             properties = NO_PROPERTIES
             if end_session and self.protocol >= MQTT_5:
                 properties = Properties(session_expiry_interval=0)
-            await self._client.disconnect(properties=properties)
+            try:
+                await asyncio.wait_for(self._client.disconnect(properties=properties), self._dialer.patience)
+            except (asyncio.TimeoutError, TimeoutError):
+                self._client.abort()
         self._drop_all(ConnectionFailed(f"{self.client_id} was closed"))
         for task in list(self._asks):
             task.cancel()

@@ -20,7 +20,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
-from mqttsec.errors import ConfigurationError
+from mqttsec.errors import ConfigurationError, TimedOut
 from mqttsec.mqtt5 import LightClient
 from mqttsec.mqtta.bridge import BridgeBroker, Fuse
 from mqttsec.mqtta.directory import Directory, StaticDirectory
@@ -35,6 +35,8 @@ from mqttsec.mqtta.topics import forwarding
 from mqttsec.net import LinkSettings, MemoryNetwork
 from mqttsec.packets import NO_PROPERTIES, Properties
 from mqttsec.trace.events import Trace
+
+_ACQUAINTED_SECONDS = 30.0
 
 
 class Network:
@@ -134,6 +136,19 @@ class Network:
             self._names[at] = bridge.name
         for bridge in self.bridges:
             await bridge.join()
+        await self._acquainted()
+
+    async def _acquainted(self) -> None:
+        """Wait until everybody has heard of everybody, as far as discovery brings them together."""
+        loop = asyncio.get_running_loop()
+        given_up_at = loop.time() + _ACQUAINTED_SECONDS
+        while any(len(bridge.directory.peers) < self._wanted - 1 for bridge in self.bridges):
+            if loop.time() > given_up_at:
+                raise TimedOut(
+                    f"the bridge brokers have not found each other within {_ACQUAINTED_SECONDS:g} s: do the "
+                    "discovery brokers reach each other?"
+                )
+            await asyncio.sleep(0.01)
 
     async def _start_discovery(self) -> None:
         ats: list[At] = []
@@ -146,6 +161,9 @@ class Network:
             self.discovery.append(broker)
             ats.append(broker.address)
             self._names[broker.address] = broker.name
+        for broker in self.discovery:
+            for at in ats:
+                broker.follow(at)
 
     def _make(self, name: str, everybody: list[At]) -> BridgeBroker:
         rng = None if self.seed is None else random.Random(f"{self.seed} {name}")

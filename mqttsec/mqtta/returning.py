@@ -293,7 +293,7 @@ class Returning:
             on_reset=lambda link: self._subscribe_at_public(branch, upstream, link),
             on_gone=lambda link, why: self._public_gone(branch, upstream, link, why),
             session_expiry=bridge.session_expiry if branch.session else 0,
-            resume=bool(branch.session), protocol=bridge.protocol_of(at), endless=True,
+            resume=bool(branch.session), public=True, endless=True,
         )  # fmt: skip
         self._sessions[branch] = link
         self._subscribe_at_public(branch, upstream, link)
@@ -559,7 +559,7 @@ class Returning:
         if link is not None:
             if end_session:
                 link.unsubscribe(branch.actual, NO_PROPERTIES)
-            self._bridge.keep_task(asyncio.get_running_loop().create_task(link.close(end_session)))
+            self._bridge.close_link(link, end_session)
 
     def peer_gone(self, at: At) -> None:
         """A bridge broker upstream is gone, or has forgotten what it knew: draw anew."""
