@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from mqttsec.crypto import CURVES, SUITES, Identity, Profile, TrustAnchor
 from mqttsec.crypto.pem import CA_FILE, file_name, read_identity, read_trust
 from mqttsec.e2e.schemes import SCHEMES, Mode
 from mqttsec.e2e.setup import Setup
-from mqttsec.errors import ConfigurationError
+from mqttsec.errors import ConfigurationError, ConnectionFailed
+from mqttsec.packets import ReasonCode
 
 
 def add_setup(parser: argparse.ArgumentParser, required: bool) -> None:
@@ -82,3 +85,17 @@ def read(folder: Path, name: str) -> Identity:
             f"{folder} holds no identity {name!r}: make it with `mqttsec identities {folder} {name}`"
         )
     return read_identity(certificate, key)
+
+
+@contextlib.contextmanager
+def same_setup(setup: Setup) -> Iterator[None]:
+    """Say what to do where the broker does not know the Authentication Method of `setup`."""
+    try:
+        yield
+    except ConnectionFailed as error:
+        if error.reason_code != ReasonCode.BAD_AUTHENTICATION_METHOD:
+            raise
+        raise ConnectionFailed(
+            f"{error}; this end speaks {setup.method!r}: give broker, pub and sub the same options",
+            error.reason_code,
+        ) from None

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 
-from mqttsec.e2e.commands.options import add_identity, add_setup, identity_of, setup_of
+from mqttsec.e2e.commands.options import add_identity, add_setup, identity_of, same_setup, setup_of
 from mqttsec.e2e.parties import Publisher
 from mqttsec.e2e.setup import BROKER
 from mqttsec.errors import ConfigurationError, TimedOut
@@ -43,7 +43,7 @@ def main(arguments: list[str]) -> int:
     publisher = Publisher(
         identity, trust, setup_of(options), host=options.host, port=options.port, broker=options.broker
     )
-    with publisher:
+    with same_setup(setup_of(options)), publisher:
         _wait(publisher, options.topic, options.subscribers, options.timeout)
         for message in _messages(options.message, sys.stdin):
             publisher.publish(options.topic, message, options.qos)

@@ -7,7 +7,7 @@ import contextlib
 import itertools
 import sys
 
-from mqttsec.e2e.commands.options import add_identity, add_setup, identity_of, setup_of
+from mqttsec.e2e.commands.options import add_identity, add_setup, identity_of, same_setup, setup_of
 from mqttsec.e2e.faces import PATIENCE
 from mqttsec.e2e.parties import Subscriber
 from mqttsec.e2e.setup import BROKER
@@ -41,7 +41,7 @@ def main(arguments: list[str]) -> int:
     subscriber = Subscriber(
         identity, trust, setup_of(options), host=options.host, port=options.port, broker=options.broker
     )
-    with subscriber:
+    with same_setup(setup_of(options)), subscriber:
         subscriber.subscribe(options.publisher, options.topic, options.qos, PATIENCE)
         print(f"mqttsec sub: {subscriber.name} reads {options.topic} of {options.publisher}", file=sys.stderr)
         for _ in range(options.count) if options.count else itertools.count():
