@@ -7,6 +7,7 @@ import pytest
 from mqttsec.crypto import Profile
 from mqttsec.e2e import Setup
 from mqttsec.e2e import terms as t
+from mqttsec.e2e.company import Company, across
 from mqttsec.e2e.encoding import terms_of
 from mqttsec.e2e.steps import STARTS, CheckKind, Sending
 from mqttsec.errors import HandshakeError
@@ -14,7 +15,6 @@ from mqttsec.verify.cases import Intruder
 from mqttsec.verify.from_steps import protocol, role_name
 from mqttsec.verify.matrix import BLOCK_1
 from mqttsec.verify.roles import Receive, Send, Signed
-from tests.e2e.world import World, across
 from tests.verify.asking import ask
 
 
@@ -26,7 +26,7 @@ def test_one_signed_field_changes_the_bytes_and_the_verdict() -> None:
     changed = Setup(2, Profile.PUBLISHED, altered=named)
 
     # On the wire: who expects the one does not take the other.
-    theirs, ours = World(changed), World(published)
+    theirs, ours = Company(changed), Company(published)
     answer = theirs.broker.welcome("alice", across(theirs.publisher.hello())).reply
     hello = ours.publisher.hello()
     ours.broker.welcome("alice", across(hello))
