@@ -189,7 +189,7 @@ lab.losses()
 
 # %% [markdown] id=teacher-4 tags=teacher
 # **For teachers** (6 minutes). Lost are the paths on which a broker stands twice. In theory about 43 % for n = 10 and
-# p_f = 0.67 if a broker may pick itself, 30 % if not; the table has 60 subscriptions, so expect several percent of noise.
+# p_f = 0.67 if a broker may pick itself, 30 % if not; the table has 100 subscriptions, so expect five percent of noise.
 # Ask what is worse: a lost subscription, or that nobody notices? (MQTT's SUBACK came long before.)
 
 # %% [markdown] id=price

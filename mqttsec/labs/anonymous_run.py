@@ -110,7 +110,7 @@ class Outcome:
     refused: list[str] = field(default_factory=list)
     """What B, or a reader, did not believe."""
     last: tuple[Seen, ...] = ()
-    """The rows of all bridge brokers about the message of which there are the latest ones."""
+    """The rows of all bridge brokers about the last message, there and back."""
     latencies_ms: list[float] = field(default_factory=list)
     """Milliseconds of virtual time from the station to each reader, of each reading."""
 
@@ -387,13 +387,13 @@ class _Run:
 
 
 def _last_message(rows: list[Seen]) -> tuple[Seen, ...]:
-    """The rows of the last message there, and of what came of it on the way back."""
+    """The rows of the last message there, and of all that came of it on the way back."""
     there = [row for row in rows if row.direction is Direction.PUBLISH]
-    back = [row for row in rows if row.direction is Direction.DELIVER]
-    if not there or not back:
+    if not there:
         return ()
-    keys = {there[-1].key, back[-1].key}
-    return tuple(row for row in rows if row.direction is not Direction.SUBSCRIBE and row.key in keys)
+    last = [row for row in there if row.key == there[-1].key]
+    back = [row for row in rows if row.direction is Direction.DELIVER and row.number > last[0].number]
+    return (*last, *back)
 
 
 def send_readings(

@@ -57,24 +57,27 @@ class ThreatView:
         """Who is connected to whom; the observer is marked."""
         outcome = self.outcome
         network = outcome.system.network
-        places = [Place(name, Kind.CLIENT, name == self.observer) for name in (STATION, *READERS)]
+        clients = (STATION, *READERS, STRANGER)
+        places = [Place(name, Kind.CLIENT, name == self.observer) for name in clients]
         if network:
             places += [Place(name, Kind.BRIDGE, name == self.observer) for name in outcome.bridges]
-        places += [Place(name, Kind.PUBLIC, name == self.observer) for name in (PUBLIC, STRANGER)]
-        return network_svg(places, self._legs(), title=f"{self.head()}: {'; '.join(self._said())}")
+        places.append(Place(PUBLIC, Kind.PUBLIC, self.observer == PUBLIC))
+        title = f"{self.head()}: {'; '.join(self._said())}"
+        return network_svg(places, self._legs(), title=title, highlight=False)
 
     def _legs(self) -> list[Leg]:
         """The way of the last reading, as far as this observer has packets of it."""
         outcome = self.outcome
+        if self.observer == STRANGER:
+            return [Leg(PUBLIC, STRANGER, way=Way.DELIVER)]
         if not outcome.system.network:
             return [Leg(STATION, PUBLIC), *(Leg(PUBLIC, name, way=Way.DELIVER) for name in READERS)]
-        own = [row for row in outcome.last if self.observer in (row.bridge, row.previous, row.next)]
         ways = {Direction.PUBLISH: Way.PUBLISH, Direction.DELIVER: Way.DELIVER}
         legs: list[Leg] = []
-        for row in own:
-            if row.bridge == self.observer and row.previous in self._places():
+        for row in outcome.last:
+            if self.observer in (row.bridge, row.previous) and row.previous in self._places():
                 legs.append(Leg(row.previous, row.bridge, way=ways[row.direction]))
-            if row.next in self._places():
+            if self.observer in (row.bridge, row.next) and row.next in self._places():
                 legs.append(Leg(row.bridge, row.next, way=ways[row.direction]))
         return list(dict.fromkeys(legs))
 

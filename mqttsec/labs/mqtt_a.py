@@ -204,7 +204,7 @@ class MqttA(Lab):
         ]
         return Table(("reader", "bridge brokers"), tuple(rows))
 
-    def losses(self, n: int = 10, readers: int = 60) -> Table:
+    def losses(self, n: int = 10, readers: int = 100) -> Table:
         """How many of `readers` subscriptions are lost under either rule.
 
         Raises `ConfigurationError` for numbers that cannot be.

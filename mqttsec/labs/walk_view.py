@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from mqttsec.labs.walks import PUBLIC, READER, STATION, Member, Walk
 from mqttsec.mqtta.drawing import Decision
 from mqttsec.mqtta.seen import Direction
-from mqttsec.widgets.look import block, columns
+from mqttsec.widgets.look import block, columns, text
 from mqttsec.widgets.network import Kind, Leg, Place, Way, network_svg
 from mqttsec.widgets.table import Cell, Table
 
@@ -166,7 +166,9 @@ class WalkView:
 
     def html(self) -> str:
         """Picture and table side by side."""
-        return columns(self.picture(), self.table().html())
+        table = Table(self.table().columns, self.table().rows)
+        head = f'<p class="mqs-caption">{text(self.head())}</p>'
+        return head + columns(self.picture(), table.html())
 
     def text(self) -> str:
         """The table as fixed-width text."""

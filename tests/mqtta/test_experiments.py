@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,8 +16,7 @@ from mqttsec.anonymity.latency import latency_ms  # noqa: E402
 from mqttsec.errors import ConfigurationError  # noqa: E402
 from mqttsec.mqtta.experiments import results  # noqa: E402
 from mqttsec.mqtta.experiments.cells import Cell, run_cell  # noqa: E402
-from mqttsec.mqtta.experiments.command import main, report  # noqa: E402
-from mqttsec.mqtta.experiments.figures import all_figures  # noqa: E402
+from mqttsec.mqtta.experiments.command import main, report, write  # noqa: E402
 from mqttsec.mqtta.experiments.statements import ANSWERS, reference, statements  # noqa: E402
 from mqttsec.mqtta.experiments.sweep import P_FS, collaborators_p_f, measure, plan  # noqa: E402
 
@@ -88,13 +89,20 @@ def test_a_missing_cell_is_named(modelled: Any) -> None:
         results.sides(modelled[modelled["sides"] != 1])
 
 
-def test_figures_and_report_of_any_numbers(modelled: Any) -> None:
-    figures = all_figures(modelled)
+def test_figures_and_report_of_any_numbers(modelled: Any, tmp_path: Path) -> None:
+    write(modelled, tmp_path / "out")
+    figures = {path.stem: json.loads(path.read_text()) for path in (tmp_path / "out").glob("*.json")}
     assert len(figures) == 13
     for name, figure in figures.items():
-        assert figure.layout.title.text and figure.layout.xaxis.title.text, name
-        assert all(len(trace.x) == len(trace.y) > 0 for trace in figure.data), name
+        layout = figure["layout"]
+        assert layout["title"]["text"] and layout["xaxis"]["title"]["text"], name
+        assert figure["data"] and all("x" in trace and "y" in trace for trace in figure["data"]), name
+    cells = pd.read_csv(tmp_path / "out" / "cells.csv")
+    assert statements(cells).equals(statements(modelled)), "the tables can be made again from the file"
     assert "does not hold" in report(modelled)
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigurationError, match="cannot be made"):
+        write(modelled, tmp_path / "file" / "out")
 
 
 def test_cells_that_cannot_be() -> None:

@@ -45,8 +45,8 @@ class Cell:
     """How many messages."""
     window_s: float = 10.0
     """Seconds in which they are sent, evenly spread."""
-    bridges: int = 10
-    """Bridge brokers."""
+    bridges: int = 6
+    """Bridge brokers. How many there are does not matter for the length of paths, only for time."""
 
     def __post_init__(self) -> None:
         """Raises `ConfigurationError` for a cell that cannot be measured."""

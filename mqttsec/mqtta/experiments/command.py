@@ -36,9 +36,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     took = time.perf_counter() - began
     if not options.quiet:
         print(file=sys.stderr)
+    times = os.times()
+    cpu = times.user + times.system + times.children_user + times.children_system
     print(
-        f"{len(cells)} cells of {options.messages} messages, seed {options.seed}; "
-        f"{took:.0f} s in {options.processes} processes\n"
+        f"{len(cells)} cells of {options.messages} messages, seed {options.seed}; {took:.0f} s in "
+        f"{options.processes} processes, which used {cpu:.0f} s of processor time\n"
     )
     print(report(measured))
     if options.out is not None:
