@@ -121,6 +121,14 @@ class Audience:
         self._poll = select.epoll()
         self._by_descriptor: dict[int, int] = {}
 
+    @property
+    def seals_for_each(self) -> bool:
+        """Whether the broker makes a copy of its own for every receiver."""
+        if self._setup is None:
+            return self._tls is not None
+        key = self._setup.row.broker_subscriber.key
+        return key is not None and not key.is_group
+
     # -- connecting -------------------------------------------------------------------------------
 
     def enter(self) -> Entered:
