@@ -2,7 +2,7 @@
 
     python tools/pin.py python3.10 python3.11 python3.12 python3.13
 
-Each interpreter resolves `.[labs,test]` on its own (`pip install --dry-run`, nothing is installed);
+Each interpreter resolves `.[labs,test,lite]` on its own (`pip install --dry-run`, nothing is installed);
 the answers are merged, and a line gets an environment marker where the interpreters disagree.
 The file names versions only: no addresses, no hashes, so that it works with any package index.
 """
@@ -34,7 +34,7 @@ def resolve(interpreter: str) -> tuple[str, dict[str, str]]:
         subprocess.run([python, "-m", "pip", "install", "--quiet", "--upgrade", "pip"], check=True)
         subprocess.run(
             [python, "-m", "pip", "install", "--quiet", "--dry-run", "--report", room / "report.json",
-             f"{ROOT}[labs,test]", *BUILD_TOOLS],
+             f"{ROOT}[labs,test,lite]", *BUILD_TOOLS],
             check=True,
         )
         report = json.loads((room / "report.json").read_text())

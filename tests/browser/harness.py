@@ -39,9 +39,6 @@ SETTINGS = {
     # Without this JupyterLab takes cells that are out of sight out of the page.
     "@jupyterlab/notebook-extension/tracker.jupyterlab-settings": {"windowingMode": "none"},
 }
-LITE = "@jupyterlite/"
-"""What `make lite` builds with stands in the same environment. Every page loads it, disabled or not, and
-it complains that there is a server."""
 PANEL = "[...(window.jupyterapp?.shell.widgets('main') ?? [])].find(widget => widget.context)"
 """JavaScript for the one notebook panel that is open (which is not always the *current* widget)."""
 SCREENSHOTS = Path(__file__).resolve().parents[2] / "out" / "screenshots"
@@ -181,7 +178,7 @@ class NotebookPage:
         """All that went wrong: in cells, in the console, beyond this machine."""
         return [
             *(f"cell: {error}" for error in self.errors_in_cells()),
-            *(f"console: {error}" for error in self.console_errors if LITE not in error),
+            *(f"console: {error}" for error in self.console_errors),
             *(f"outside: {address}" for address in self.outside_requests),
         ]
 
