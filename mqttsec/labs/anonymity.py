@@ -15,6 +15,7 @@ from mqttsec.anonymity.entropy import (
     entropy_given_hit,
     mutual_information,
 )
+from mqttsec.anonymity.estimates import Estimate
 from mqttsec.anonymity.latency import RTTS_MS
 from mqttsec.anonymity.rounds import check_lifetime
 from mqttsec.anonymity.uneven import information
@@ -93,6 +94,7 @@ class Anonymity(Lab):
     def __init__(self, seed: int = 7) -> None:
         super().__init__(seed)
         self._runs: dict[tuple[Crowd, int, int, int | None], CrowdRun] = {}
+        self._shares: dict[tuple[int, int], Estimate] = {}
 
     def __repr__(self) -> str:
         return (
@@ -207,7 +209,7 @@ class Anonymity(Lab):
         for kind, life in zip(runs.KINDS, (1, lifetime), strict=True):
             ran = self._runs.get((crowd, PUBLISHERS, MESSAGES, life))
             if ran is not None:
-                seen += [(kind, number, ran.named(number)) for number in SHOWN if number <= messages]
+                seen += [(kind, number, self._share(ran, number)) for number in SHOWN if number <= messages]
         shown = runs.OverTime(crowd, messages, lifetime, self.seed, tuple(seen))
 
         def figure() -> go.Figure:
@@ -216,6 +218,13 @@ class Anonymity(Lab):
             return anonymity_plots.over_time(shown.frame())
 
         return Plotted(figure, shown.table())
+
+    def _share(self, run: CrowdRun, messages: int) -> Estimate:
+        """`run.named(messages)`, remembered: sliders go to and fro."""
+        key = (id(run), messages)
+        if key not in self._shares:
+            self._shares[key] = run.named(messages)
+        return self._shares[key]
 
     def explore_time(self) -> PlottedExplorerWidget:
         """The same with sliders; the real network runs first, with fresh and with sticky paths."""
@@ -338,7 +347,7 @@ class Anonymity(Lab):
 _RTTS = tuple(f"{rtt} ms" for rtt in RTTS_MS)
 
 
-def _band(estimate: Any) -> str:
+def _band(estimate: Estimate) -> str:
     return f"{estimate.low:.3f} to {estimate.high:.3f}"
 
 

@@ -12,6 +12,7 @@ import random
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from mqttsec.anonymity.crowd import Crowd, check_count
@@ -79,12 +80,19 @@ class CrowdRun:
     publishers: tuple[Publisher, ...]
     """The truth."""
 
+    @cached_property
+    def by_topic(self) -> dict[str, list[Observation]]:
+        """The pooled logs, a list for each topic."""
+        found: dict[str, list[Observation]] = {}
+        for seen in self.log:
+            found.setdefault(seen.topic, []).append(seen)
+        return found
+
     def verdict(self, topic: str, messages: int | None = None) -> Verdict:
         """Whom the collaborators suspect of a topic, after so many of its messages; by default after all."""
         end = self.messages if messages is None else messages
-        log = [
-            seen for seen in self.log if seen.topic == topic and seen.time < self.began + end * self.interval
-        ]
+        until = self.began + end * self.interval
+        log = [seen for seen in self.by_topic.get(topic, ()) if seen.time < until]
         return verdict(self.evidence(log), self.collaborators, self.honest, topic, self.crowd)
 
     def evidence(self, log: Iterable[Observation]) -> list[Observation]:
