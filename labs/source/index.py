@@ -15,6 +15,7 @@
 # | [05 Group keys](05_group_keys.ipynb) | follow a group key through joins and leaves, forge as a member, count what rekeying costs | 01, 03 | 55 | [for teachers](teacher/05_group_keys.ipynb) |
 # | [06 MQTT-A](06_mqtt_a.ipynb) | follow a message through a network of brokers draw by draw, find lost subscriptions, choose p_f for a budget | 01 | 60 | [for teachers](teacher/06_mqtt_a.ipynb) |
 # | [07 Anonymity](07_anonymity.ipynb) | derive what collaborating brokers learn, accuse a publisher from logs, find out when you are named and what it costs not to be | 06 | 65 | [for teachers](teacher/07_anonymity.ipynb) |
+# | [08 Proofs](08_proofs.ipynb) | ask a model checker about the handshake, run the attacks it finds, repair it with the fewest signed fields | 02 | 70 | [for teachers](teacher/08_proofs.ipynb) |
 # | [09 Capstone: Scheme 4 over MQTT-A](09_capstone.ipynb) | run both together, look at what every party had, find what is left to those who pool it | 03, 06 | 60 | [for teachers](teacher/09_capstone.ipynb) |
 #
 # ## Not yet: the rest of the course
@@ -24,7 +25,6 @@
 # | Planned | The question | Where it stands |
 # |:---|:---|:---|
 # | The overhead | What do the schemes cost in bytes, time and computing, measured live? | not yet |
-# | Proofs | Which guarantees hold against every attacker of a model, and what does a found attack look like when it runs? | not yet |
 
 # %% [markdown] id=how
 # ## How a lab works

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mqttsec.labs.group_keys import GroupKeys as GroupKeys
     from mqttsec.labs.handshake import Handshake as Handshake
     from mqttsec.labs.mqtt_a import MqttA as MqttA
+    from mqttsec.labs.proofs import Proofs as Proofs
 
 _HOME = {
     "Anonymity": "anonymity",
@@ -22,6 +23,7 @@ _HOME = {
     "GroupKeys": "group_keys",
     "Handshake": "handshake",
     "MqttA": "mqtt_a",
+    "Proofs": "proofs",
 }
 """Lab object: the module that it lives in; a notebook waits for its own alone."""
 

@@ -12,9 +12,9 @@
 | `worker`, `runner` | one search in a process of its own, with a time limit |
 | `explorer` | the same search by a few lines of Python: the count of states is compared |
 | `findings` | what a search has found: verdicts, and attacks as a list of steps |
-| `replay` | an attack of the model, run on the real machines |
+| `replay`, `live` | an attack of the model, run on the real machines, and on a live broker |
 | `command` | `mqttsec verify` |
-| `hlpsl`, `proverif`, `tamarin` | the model as text for other tools |
+| `hlpsl`, `proverif`, `tamarin`, `words` | the model as text for other tools |
 
 A result is *bounded* (so many instances of roles) and *symbolic* (signatures cannot be forged, hashes not
 inverted, numbers not guessed): an attack that is found is real, and is run; "safe" means that there is no

@@ -133,6 +133,8 @@ class Case:
     """The most runs of roles, all kinds together."""
     old: bool = False
     """With runs of long ago, whose ephemeral keys the intruder has by now."""
+    each: int = 0
+    """The most instances of one role; 0: as many as there are at all."""
     cone: bool = True
     """Leave out kinds of instances whose signatures nobody can use and that are nobody's peer; of those that
     could still have a key with the wrong peer, take one."""

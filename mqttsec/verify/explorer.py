@@ -238,7 +238,7 @@ class Explorer:
         """The states that may follow, and what happens on the way."""
         alone = any(instance[0] in self.lone for _, instance in self.instances(state))
         for index, kind in enumerate(self.kinds):
-            if alone and index in self.lone:
+            if alone and index in self.lone or self._enough(state, kind):
                 continue
             if kind.role.initiator:
                 if state.left and not state.others:
@@ -255,6 +255,11 @@ class Explorer:
                     found[tuple(bound[var] for var in kind.role.bound(done))] = bound
                 for inputs, bound in found.items():
                     yield self._goes_on(state, kind, instance, done, inputs, bound)
+
+    def _enough(self, state: State, kind: Kind) -> bool:
+        """Whether there are as many instances of a role as there may be."""
+        runs = sum(other.role == kind.role for other, _ in self.instances(state))
+        return 0 < self.case.each <= runs
 
     def _answers(self, state: State, index: int, kind: Kind) -> Iterator[tuple[State, Step]]:
         found = {}

@@ -15,7 +15,7 @@ Every name is made by this module from numbers, so no word of a protocol can cla
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from mqttsec.verify.cases import Case, Goal, Kind, Property, Way, checked_now, claims, ways
@@ -261,6 +261,7 @@ def module(case: Case) -> Module:
     for kind in case.lone:
         body.append(f"  eq lone(r({writer.kind(kind)}, A, L, N) R) = true .")
     body.append("  eq lone(R) = false [owise] .")
+    body += _counters(case, writer.kind)
     body += seen + goals
     head = _HEAD.format(name=MODULE)
     return Module(
@@ -290,15 +291,33 @@ def _speaks(writer: _Writer, kind: Kind) -> str:
     view.record = f"r({name}, {kind.age}, nil, copy({name}, {kind.age}, nil, 0, R))"
     view.make(0)
     rule = f"st(s N, R, none, K) => st(N, R {view.record}, none, {view.sent(0, 'K')})"
-    return f"  crl {rule} if not lone(R) ." if kind in writer.case.lone else f"  rl {rule} ."
+    conditions = _allowed(writer, kind, "R")
+    return f"  crl {rule} if {AND.join(conditions)} ." if conditions else f"  rl {rule} ."
+
+
+def _allowed(writer: _Writer, kind: Kind, records: str) -> list[str]:
+    """What must hold so that one more instance may begin."""
+    conditions = [f"not lone({records})"] if kind in writer.case.lone else []
+    if writer.case.each:
+        conditions.append(f"runs-{kind.role.name}({records}) < {writer.case.each}")
+    return conditions
+
+
+def _counters(case: Case, name: Callable[[Kind], str]) -> Iterator[str]:
+    """How many instances of each role there are."""
+    for role in dict.fromkeys(kind.role.name for kind in case.kinds) if case.each else ():
+        yield f"  op runs-{role} : Recs -> Nat ."
+        for kind in case.kinds:
+            if kind.role.name == role:
+                yield f"  eq runs-{role}(r({name(kind)}, A, L, N) R) = s runs-{role}(R) ."
+        yield f"  eq runs-{role}(R) = 0 [owise] ."
 
 
 def _answers(writer: _Writer, kind: Kind) -> Iterator[str]:
     name = writer.kind(kind)
     for way in ways(kind, 0):
         view = _View(writer, kind)
-        if kind in writer.case.lone:
-            view.conditions.append("not lone(R R')")
+        view.conditions += _allowed(writer, kind, "R R'")
         view.comes(0, way, "K")
         inputs = view.list(kind.role.bound(0))
         for principal, identity, (name_of, half) in _unseen(kind):

@@ -10,8 +10,8 @@ honestly. Old runs are run first, under a clock that stands before the window.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mqttsec.crypto import Ephemeral, PairKeys, fields, pair_keys, same_secret
@@ -55,8 +55,6 @@ class _Machine:
     ticket: Ticket | None = None
     correlation: bytes = b""
     peer: str = ""
-    wrapped: dict[str, WrappedKey] = field(default_factory=dict)
-    """Group keys that it has given, by name."""
 
 
 class _Recorder:
@@ -92,10 +90,12 @@ def run(attack: Attack, setup: Setup) -> Outcome:
 
     Raises `DoesNotCarryOver` when a machine refuses, or when what the attack promises is not so afterwards.
     """
-    return _Replay(attack, setup).play()
+    return Replay(attack, setup).play()
 
 
-class _Replay:
+class Replay:
+    """One run of an attack: machines by instance, what the intruder has by value, and the trace."""
+
     def __init__(self, attack: Attack, setup: Setup) -> None:
         self.attack = attack
         self.explorer = Explorer(attack.case)
@@ -109,6 +109,7 @@ class _Replay:
         self.ticks = 0
         self.trace = Trace(lambda: self.ticks * TRAVEL)
         self.machines: dict[Instance, _Machine] = {}
+        self.wrapped: dict[tuple[Instance, str], WrappedKey] = {}
         self.bytes_of: dict[Value, Any] = {OWN_KEY: self.keys.generate().public}
         self.intruder = "network" if attack.case.intruder is Intruder.OUTSIDER else MALLORY
         self.packets = 0
@@ -149,15 +150,13 @@ class _Replay:
         received = [self._made(step, receive) for receive in stage.receives]
         for receive, message in zip(stage.receives, received, strict=True):
             self._arrives(step, receive, message)
-        sent = _DO[step.kind.role.name](self, step, received)
+        sent = getattr(self, _DO[step.kind.role.name])(step, received)
         for message in sent:
             send = next(each for each in stage.sends if each.name == type(message).__name__)
             self._learn(step, send, message)
             self._leaves(step, send, message)
         names = [
-            claim.secret.name
-            for claim in step.kind.role.claims
-            if self._key(step.instance, claim.secret.name)
+            claim.secret.name for claim in step.kind.role.claims if self.key(step.instance, claim.secret.name)
         ]
         if names and (received or not step.kind.role.initiator):
             for claim in step.kind.role.claims:
@@ -168,7 +167,7 @@ class _Replay:
                         detail=f"for {peer}",
                     )  # fmt: skip
 
-    def _block_1_at_p(self, step: Step, received: list[Message]) -> Iterator[Message]:
+    def block_1_at_p(self, step: Step, received: list[Message]) -> Iterator[Message]:
         if step.stage == 0:
             who = step.kind.who
             machine = _Machine(Publisher(self._party(step, Role.P), who[var(IDENTITY_OF[Role.B])]))
@@ -182,7 +181,7 @@ class _Replay:
         if confirm is not None:
             yield confirm
 
-    def _block_1_at_b(self, step: Step, received: list[Message]) -> Iterator[Message]:
+    def block_1_at_b(self, step: Step, received: list[Message]) -> Iterator[Message]:
         broker = self.company.broker
         if step.stage == 0:
             name = step.kind.who[var(IDENTITY_OF[Role.P])]
@@ -196,7 +195,7 @@ class _Replay:
         assert welcomed is not None
         broker.enter(welcomed, across(received[0]))  # type: ignore[arg-type]
 
-    def _block_2_at_s(self, step: Step, received: list[Message]) -> Iterator[Message]:
+    def block_2_at_s(self, step: Step, received: list[Message]) -> Iterator[Message]:
         who = step.kind.who
         if step.stage == 0:
             subscriber = Subscriber(self._party(step, Role.S), who[var(IDENTITY_OF[Role.B])])
@@ -209,7 +208,7 @@ class _Replay:
         if confirm is not None:
             yield confirm
 
-    def _block_2_at_p(self, step: Step, received: list[Message]) -> Iterator[Message]:
+    def block_2_at_p(self, step: Step, received: list[Message]) -> Iterator[Message]:
         who = step.kind.who
         if step.stage == 0:
             publisher = Publisher(self._party(step, Role.P), who[var(IDENTITY_OF[Role.B])])
@@ -218,7 +217,7 @@ class _Replay:
             answer = publisher.asked(correlation, across(received[0]))  # type: ignore[arg-type]
             machine = _Machine(publisher, correlation=correlation, peer=name)
             if answer.wrapped is not None:
-                machine.wrapped["GK_P"] = answer.wrapped
+                self.wrapped[step.instance, "GK_P"] = answer.wrapped
             self.machines[step.instance] = machine
             yield answer
             return
@@ -226,7 +225,7 @@ class _Replay:
         assert machine.publisher is not None
         machine.publisher.confirmed(machine.correlation, across(received[0]))  # type: ignore[arg-type]
 
-    def _block_2_at_b(self, step: Step, received: list[Message]) -> Iterator[Message]:
+    def block_2_at_b(self, step: Step, received: list[Message]) -> Iterator[Message]:
         broker, who = self.company.broker, step.kind.who
         if step.stage == 0:
             request, answer = received
@@ -239,7 +238,7 @@ class _Replay:
             self.machines[step.instance] = machine
             accepted = broker.accept(ticket)
             if accepted.wrapped is not None:
-                machine.wrapped["GK_B"] = accepted.wrapped
+                self.wrapped[step.instance, "GK_B"] = accepted.wrapped
             yield accepted
             if not self.setup.script.confirm:
                 broker.join(ticket)
@@ -321,7 +320,7 @@ class _Replay:
 
     # Afterwards --------------------------------------------------------------------------------
 
-    def _key(self, instance: Instance, name: str) -> PairKeys | None:
+    def key(self, instance: Instance, name: str) -> PairKeys | None:
         """The key of that name as an instance has it."""
         machine, key = self.machines[instance], KeyName(name)
         if machine.welcome is not None:
@@ -341,7 +340,7 @@ class _Replay:
         wrong, goal = self.attack.wrong, self.attack.goal
         assert isinstance(wrong.claim.secret, Shared)
         name = wrong.claim.secret.name
-        key = self._key(wrong.instance, name)
+        key = self.key(wrong.instance, name)
         if key is None:
             return False
         if goal.property in (Property.SECRECY, Property.FORWARD):
@@ -358,7 +357,7 @@ class _Replay:
             return not agreeing and any(True for _ in self._partners())
         other = self.attack.other
         if other is not None:
-            theirs = self._key(other.instance, other.claim.secret.name)
+            theirs = self.key(other.instance, other.claim.secret.name)
             return theirs is not None and _same(key, theirs)
         mine = wrong.kind.who
         return bool(agreeing) and all(
@@ -377,7 +376,7 @@ class _Replay:
 
     def _agrees(self, step: Step, key: PairKeys, name: str) -> bool:
         wrong = self.attack.wrong
-        theirs = self._key(step.instance, name)
+        theirs = self.key(step.instance, name)
         if len(wrong.claim.agreed) > 1:
             return theirs is not None and _same(key, theirs)
         # Before it is confirmed, the peer has sent its half and no more.
@@ -391,7 +390,7 @@ class _Replay:
             for step in self.attack.steps
             if step.kind.role == wrong.kind.role
             and all(half in step.env for half in wrong.claim.agreed)
-            and self._key(step.instance, wrong.claim.secret.name) is not None
+            and self.key(step.instance, wrong.claim.secret.name) is not None
         }
         return list(halves.values()).count(halves[wrong.instance]) > 1
 
@@ -408,7 +407,7 @@ class _Replay:
         mine = pair_keys(self.setup.profile, self.setup.ciphers, secret, name, (ends[0], ends[1]), context)
         if not _same(mine, key):
             return False
-        wrapped = self.machines[wrong.instance].wrapped.get(subject)
+        wrapped = self.wrapped.get((wrong.instance, subject))
         if subject.startswith("GK"):
             giver = wrong.kind.principal
             # What is sealed is bound to the member's name, which is no secret.
@@ -478,12 +477,12 @@ class _Replay:
         return str(kind.who[var(IDENTITY_OF[role])])
 
 
-_DO: dict[str, Callable[[_Replay, Step, list[Message]], Iterator[Message]]] = {
-    "P1": _Replay._block_1_at_p,
-    "B1": _Replay._block_1_at_b,
-    "S2": _Replay._block_2_at_s,
-    "B2": _Replay._block_2_at_b,
-    "P2": _Replay._block_2_at_p,
+_DO = {
+    "P1": "block_1_at_p",
+    "B1": "block_1_at_b",
+    "S2": "block_2_at_s",
+    "B2": "block_2_at_b",
+    "P2": "block_2_at_p",
 }
 """What each role does with what it got."""
 

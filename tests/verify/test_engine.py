@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -47,6 +48,18 @@ def test_the_same_with_runs_of_long_ago_and_with_wraps() -> None:
     for name in ("time unsigned", "published", "R_SP unsigned"):
         for part in PARTS[3:]:
             same(Question(variant(name), Intruder.OUTSIDER, part).case(2))
+
+
+def test_one_run_a_role_is_the_setting_in_which_published_stands() -> None:
+    """An outsider, one run of each role, the blocks apart: every goal holds."""
+    for roles in (BLOCK_1, BLOCK_2):
+        asked = replace(case(PUBLISHED, roles, Intruder.OUTSIDER, len(roles)), each=1)
+        assert search(asked).attacks == {}
+        same(asked)
+    # With both blocks running, a signature of one passes in the other.
+    together = replace(case(PUBLISHED, BLOCK_1 + BLOCK_2, Intruder.OUTSIDER, 3), each=1)
+    assert sizes(search(together))["agreement S-P"] == 3
+    same(together)
 
 
 @pytest.mark.parametrize(("script", "further"), [(PUBLISHED, 1), (NO_CACHE, 1), (CONFIRMED, 0)])
