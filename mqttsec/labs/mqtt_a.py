@@ -52,6 +52,7 @@ class MqttA(Lab):
         self._walks: dict[tuple[int, float, float], Walk] = {}
         self._crossings: dict[tuple[str, str], Crossing] = {}
         self._lost: dict[str, Subscribed] = {}
+        self._meeting: int | None = None
 
     def __repr__(self) -> str:
         return (
@@ -148,11 +149,12 @@ class MqttA(Lab):
             return self._crossings[key]
 
     def _crossing_seed(self) -> int:
-        """The first seed from the lab's own on under which published, blind paths feed each other."""
-        for seed in range(self.seed, self.seed + 40):
-            if crossing(Strategy.BLIND, Form.PUBLISHED, seed, messages=1).circulating:
-                return seed
-        return self.seed
+        """The first seed from the lab's own on under which the paths meet: blind ones feed each other."""
+        with self.lock:
+            if self._meeting is None:
+                seeds = range(self.seed, self.seed + 100)
+                self._meeting = next((seed for seed in seeds if _meet(seed)), self.seed)
+            return self._meeting
 
     def crossings(self) -> Table:
         """The strategies side by side."""
@@ -285,3 +287,11 @@ class MqttA(Lab):
 def _check_brokers(n: object) -> None:
     if isinstance(n, bool) or not isinstance(n, int) or not 3 <= n <= 12:
         raise ConfigurationError(f"n={n!r}: give 3 to 12 bridge brokers")
+
+
+def _meet(seed: int) -> bool:
+    """Whether messages circulate under the published rules, and later subscriptions join under the mended."""
+    if not crossing(Strategy.BLIND, Form.PUBLISHED, seed, messages=1).circulating:
+        return False
+    aware = (Strategy.TOPIC_AWARE, Strategy.TOPIC_AND_QOS_AWARE)
+    return all(crossing(strategy, Form.MENDED, seed, messages=1).upstream == 1 for strategy in aware)

@@ -37,7 +37,8 @@ def exercise_1(lab: MqttA, answer: object) -> str:
     p = task_p_f(lab.seed)
     found = lengths(8, p, COUNT, lab.seed)
     mean, error = statistics.fmean(found), math.sqrt(p) / (1 - p) / math.sqrt(COUNT)
-    near = abs(given - mean) <= 3 * error
+    # What theory says is right, also for one seed in three hundred whose run lies further away.
+    near = abs(given - mean) <= 3 * error or abs(given - 1 / (1 - p) - 1) < 0.02
     if not near:
         hops = 1 / (1 - p)
         require(
@@ -163,7 +164,7 @@ def exercise_5(lab: MqttA, answer: object) -> str:
     # The mean of 200 paths is uncertain itself: then theory decides on which side of the bound it lies.
     mean, error = measured.mean_ms, measured.error_ms
     took = f"200 messages took {mean:.0f} ms on average (standard error {error:.0f})"
-    require(mean - 2 * error <= bound and p_f <= best + 0.005, f"{took}; the budget is {bound} ms")
+    require(mean - 4 * error <= bound and p_f <= best + 0.005, f"{took}; the budget is {bound} ms")
     require(p_f > best - 0.03, f"{took}: within the budget, but there is room for a larger p_f")
     return f"{took}, RTT/(1 - p_f) + RTT is {rtt / (1 - p_f) + rtt:.0f} ms, the budget {bound} ms"
 
