@@ -310,7 +310,7 @@ class BridgeBroker:
         if link is None:
             link = self._publics[at] = Link(
                 self.dialer, at, f"bridge:{self.name}", public=True,
-                on_message=self.returning.from_public_published, on_gone=self._public_gone,
+                on_message=self.returning.published.from_public, on_gone=self._public_gone,
                 session_expiry=self.session_expiry, endless=self.policies.is_published,
             )  # fmt: skip
         return link

@@ -100,7 +100,7 @@ class Carrying:
             carried.payload = changed
         if arrival.packet_id:
             self.carried.add(carried)
-        bridge.returning.publish_here(carried)
+        bridge.returning.spreading.publish_here(carried)
         self._send(carried)
 
     def forget(self, peer: At) -> None:

@@ -161,9 +161,6 @@ class Network:
             self.discovery.append(broker)
             ats.append(broker.address)
             self._names[broker.address] = broker.name
-        for broker in self.discovery:
-            for at in ats:
-                broker.follow(at)
 
     def _make(self, name: str, everybody: list[At]) -> BridgeBroker:
         rng = None if self.seed is None else random.Random(f"{self.seed} {name}")

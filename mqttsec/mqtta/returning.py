@@ -1,83 +1,45 @@
-"""Subscriptions through one bridge broker, and the messages that come back along them (Buccafurri, III, V).
+"""Subscriptions through one bridge broker: drawn on, acknowledged, given up, drawn anew (Buccafurri, III, V).
 
-The mended form keeps one `Branch` a subscription, known by a token that is new at every hop; the published
-form keeps one a topic. A message from upstream is acknowledged when all receivers have taken it.
+One `Branch` a subscription, known by a token that is new at every hop. `published` has the paper's rules,
+`spreading` what becomes of the messages that come back.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mqttsec.errors import MalformedPacketError, MqttsecError
-from mqttsec.mqtt5 import fanout
-from mqttsec.mqtt5.message import Form, Message, forwarded
 from mqttsec.mqtt5.session import Session, Subscription
 from mqttsec.mqtta.branches import Branch, Branches, PeerUpstream, PublicUpstream, Receiver, Upstream
-from mqttsec.mqtta.carrying import Carried
 from mqttsec.mqtta.drawing import Decision, Draw
 from mqttsec.mqtta.errors import NoPeers, NoPublicBroker
 from mqttsec.mqtta.links import Link
 from mqttsec.mqtta.marks import (
     AGAIN,
-    CROSSING,
-    DERIVED,
     FRESH,
     HOPS,
     LOST,
     MESSAGE,
-    PACKET,
-    PREFIX,
     SESSION,
     TOKEN,
     derived_id,
     marked,
     marks,
     new_token,
-    unmarked,
 )
 from mqttsec.mqtta.notices import At
+from mqttsec.mqtta.published import PublishedForm
 from mqttsec.mqtta.seen import Direction
+from mqttsec.mqtta.spreading import Spreading
 from mqttsec.mqtta.topics import forwarding, read_forwarding
 from mqttsec.packets import NO_PROPERTIES, Properties, Publish, ReasonCode, SubscribeFilter
 
 if TYPE_CHECKING:
     from mqttsec.mqtta.bridge import BridgeBroker
 
-_REMEMBERED = 20_000
-"""Messages of which a bridge broker remembers that it has had them."""
 _FAILED = int(ReasonCode.IMPLEMENTATION_SPECIFIC_ERROR)
-
-
-class _Memory:
-    """The latest keys, oldest forgotten first."""
-
-    def __init__(self, limit: int = _REMEMBERED) -> None:
-        self._keys: OrderedDict[object, None] = OrderedDict()
-        self._limit = limit
-
-    def __contains__(self, key: object) -> bool:
-        return key in self._keys
-
-    def add(self, key: object) -> None:
-        """Remember `key`."""
-        self._keys[key] = None
-        if len(self._keys) > self._limit:
-            self._keys.popitem(last=False)
-
-
-class _Passage:
-    """One message from upstream until its receivers have taken it."""
-
-    __slots__ = ("branch", "finish", "key", "lost", "waiting")
-
-    def __init__(self, branch: Branch, key: object, finish: Callable[[], None]) -> None:
-        self.branch, self.key, self.finish = branch, key, finish
-        self.waiting = 1
-        self.lost = False
 
 
 class Returning:
@@ -88,14 +50,11 @@ class Returning:
         self._policies = bridge.policies
         self.branches = Branches()
         """The subscriptions that go through here."""
-        self.dropped = 0
-        """Messages that came a second time along the same branch."""
+        self.spreading = Spreading(bridge, self.branches, self._leave)
+        """What becomes of messages that come back."""
+        self.published = PublishedForm(bridge, self.branches, self.spreading)
+        """The rules of the published form."""
         self._sessions: dict[Branch, Link] = {}
-        self._had = _Memory()
-        self._delivered = _Memory()
-        self._packets = _Memory(100_000)
-        self._passing: dict[object, _Passage] = {}
-        self._awaited: dict[Message, tuple[_Passage, str]] = {}
 
     # A client or bridge broker subscribes ------------------------------------------------------
 
@@ -122,13 +81,13 @@ class Returning:
         else:
             name = wanted.topic_filter if policies.is_published else told.get(TOKEN, "")
             receiver = Receiver(session.client_id, name, False)
-            session.outbox.heard = self._heard
+            session.outbox.heard = self.spreading.heard
             if not name:
                 answer(_FAILED)
                 return
         previous = session.client_id if origin is None else origin
         if policies.is_published:
-            self._subscribe_published(receiver, actual, qos_class, wanted.qos, told, previous, answer)
+            self.published.subscribe(receiver, actual, qos_class, wanted.qos, told, previous, answer)
             return
         known = self.branches.of_receiver(receiver)
         if known is not None:
@@ -338,7 +297,7 @@ class Returning:
                     self._release_upstream(branch, upstream, lost=False)
                     draw = Draw(Decision.EXIT, None, None)
                     if self._policies.is_published:
-                        self._attach_published(branch, draw, at, branch.token)
+                        self.published.attach(branch, draw, at, branch.token)
                     else:
                         self._attach(branch, draw, at, again=True)
 
@@ -348,17 +307,14 @@ class Returning:
         """A message from a bridge broker upstream."""
         told = marks(message.properties)
         if self._policies.is_published:
-            actual, qos_class = read_forwarding(message.topic, self._policies.by_class)
-            link.acknowledge(message)
-            branches = [b for b in self.branches.of_topic(actual) if b.qos_class == qos_class]
-            self._spread_published(branches, actual, message, told, self._bridge.name_of(link.at))
+            self.published.from_peer(link, message)
             return
         branch = self.branches.of_upstream(PeerUpstream(link.at, told.get(TOKEN, "")))
         if branch is None:
             # A subscription that nobody wants any more: its sender may forget it.
             link.acknowledge(message, _FAILED)
             return
-        self._come_back(branch, message, told, self._bridge.name_of(link.at), link)
+        self.spreading.come_back(branch, message, told, self._bridge.name_of(link.at), link)
 
     def _from_public(self, link: Link, branch: Branch, message: Publish) -> None:
         told = marks(message.properties)
@@ -366,141 +322,7 @@ class Returning:
             told[MESSAGE] = derived_id(link.client_id, message.packet_id, message.topic, message.payload)
             if message.dup:
                 told[AGAIN] = "1"
-        self._come_back(branch, message, told, self._bridge.name_of(link.at), link)
-
-    def _come_back(
-        self, branch: Branch, message: Publish, told: dict[str, str], previous: str, link: Link
-    ) -> None:
-        if self._bridge.meddle is not None:
-            changed = self._bridge.meddle(Direction.DELIVER, branch.actual, message.payload)
-            if changed is None:
-                link.acknowledge(message)
-                return
-            given, message = message, replace(message, payload=changed)
-        else:
-            given = message
-        number, crossing = told.get(MESSAGE, ""), CROSSING in told
-        key = (branch.number, number, crossing)
-        may_be_known = not number.startswith(DERIVED) or AGAIN in told
-        if number and may_be_known:
-            under_way = self._passing.get(key)
-            if under_way is not None:
-                # It was sent again while the receivers still have it: the answer goes to the new one.
-                under_way.finish = lambda: link.acknowledge(given)
-                return
-            if key in self._had:
-                self.dropped += 1
-                link.acknowledge(given)
-                return
-        passage = _Passage(branch, key, lambda: link.acknowledge(given))
-        if message.qos and number:
-            self._passing[key] = passage
-        elif number:
-            self._had.add(key)
-        self._spread(branch, message, told, previous, passage)
-        self._one_less(passage)
-
-    def _spread(
-        self,
-        branch: Branch,
-        message: Publish,
-        told: dict[str, str],
-        previous: str,
-        passage: _Passage | None,
-    ) -> None:
-        """Give a message to all receivers of a branch."""
-        bridge = self._bridge
-        number = told.get(MESSAGE, "")
-        passed_on = {
-            name.removeprefix(PREFIX): told[name] for name in (MESSAGE, CROSSING, AGAIN) if name in told
-        }
-        broker = bridge.broker
-        own: Properties | None = None
-        for receiver, qos in list(branch.receivers.items()):
-            session = broker.session(receiver.client_id)
-            if session is None:
-                continue
-            qos = min(qos, message.qos)
-            if own is None:
-                own = unmarked(message.properties)
-            bridge.see(
-                Direction.DELIVER, previous, bridge.origin(session) or receiver.client_id, branch.actual,
-                None, number, payload=message.payload,
-            )  # fmt: skip
-            if receiver.local:
-                self._deliver_to_client(session, receiver, qos, message, own, told)
-                continue
-            if not self._policies.is_published:
-                passed_on["token"] = receiver.name
-            topic = forwarding(branch.actual, branch.qos_class)
-            out = self._message(topic, message, qos, marked(own, **passed_on))
-            if qos and passage is not None:
-                passage.waiting += 1
-                self._awaited[out] = (passage, receiver.client_id)
-            fanout.deliver(broker, session, out, Form(session.protocol, qos, message.retain))
-        broker.schedule_flush()
-
-    def _deliver_to_client(
-        self,
-        session: Session,
-        receiver: Receiver,
-        qos: int,
-        message: Publish,
-        own: Properties,
-        told: dict[str, str],
-    ) -> None:
-        number = told.get(MESSAGE, "")
-        row = session.subscriptions.get(receiver.name)
-        if qos == 2 and number and not self._policies.is_published:
-            key = (receiver.client_id, receiver.name, number)
-            if key in self._delivered and (not number.startswith(DERIVED) or AGAIN in told):
-                return
-            self._delivered.add(key)
-        identifiers = (row.identifier,) if row is not None and row.identifier is not None else ()
-        # The last one remaps T_A to T_F/T_A.
-        out = self._message(receiver.name, message, qos, own)
-        form = Form(session.protocol, qos, message.retain, identifiers if session.protocol >= 5 else ())
-        fanout.deliver(self._bridge.broker, session, out, form)
-
-    def _message(self, topic: str, message: Publish, qos: int, properties: Properties) -> Message:
-        return Message(
-            topic, message.payload, qos, message.retain, forwarded(properties), "", self._bridge.now()
-        )
-
-    def _heard(self, message: Message, code: int) -> None:
-        """A bridge broker downstream has taken a message, or refused it."""
-        found = self._awaited.pop(message, None)
-        if found is None:
-            return
-        passage, client_id = found
-        if code >= 0x80:
-            token = marks(message.properties).get(TOKEN, "")
-            self._leave(Receiver(client_id, token, False), lost=True)
-        self._one_less(passage)
-
-    def _one_less(self, passage: _Passage) -> None:
-        passage.waiting -= 1
-        if passage.waiting:
-            return
-        self._passing.pop(passage.key, None)
-        if passage.lost and not passage.branch.receivers:
-            # Nobody has it: not acknowledged, it stays with the public broker for the path drawn anew.
-            return
-        self._had.add(passage.key)
-        passage.finish()
-
-    # A crossing publish ------------------------------------------------------------------------
-
-    def publish_here(self, carried: Carried) -> None:
-        """Topic-aware: who publishes crosses the path of subscribers that are known here."""
-        for branch in list(self.branches.of_topic(carried.actual)):
-            if self._policies.publishes_here(branch.qos_class) and branch.receivers:
-                message = carried.arrival.message
-                publish = Publish(
-                    message.topic, carried.payload, message.qos, False, properties=carried.properties
-                )
-                told = {MESSAGE: carried.number, CROSSING: "1"} if carried.number else {CROSSING: "1"}
-                self._spread(branch, publish, told, carried.previous, None)
+        self.spreading.come_back(branch, message, told, self._bridge.name_of(link.at), link)
 
     # Leaving -----------------------------------------------------------------------------------
 
@@ -521,14 +343,10 @@ class Returning:
     def ended(self, session: Session) -> None:
         """A session is over: a client's subscriptions are given up, a bridge broker's paths are broken."""
         client_id, lost = session.client_id, self._bridge.origin(session) is not None
-        stranded = [message for message, (_, owner) in self._awaited.items() if owner == client_id]
-        passages = [self._awaited.pop(message)[0] for message in stranded]
-        for passage in passages:
-            passage.lost = True
+        passages = self.spreading.strand(client_id)
         for receiver in self.branches.receivers_of(client_id):
             self._leave(receiver, lost)
-        for passage in passages:
-            self._one_less(passage)
+        self.spreading.settle(passages)
 
     def _leave(self, receiver: Receiver, lost: bool = False) -> None:
         branch = self.branches.leave(receiver)
@@ -567,108 +385,10 @@ class Returning:
             self.branches.remove_upstream(branch, upstream)
             branch.acknowledged = False
             if self._policies.is_published:
-                self._draw_published(branch, f"{self._bridge.rng.getrandbits(16)}", again=True)
+                self.published.draw(branch, f"{self._bridge.rng.getrandbits(16)}", again=True)
             else:
                 self._draw(branch, again=True)
 
     def links(self) -> list[Link]:
         """The sessions at public brokers."""
         return list(self._sessions.values())
-
-    # The published form ------------------------------------------------------------------------
-
-    def _subscribe_published(
-        self,
-        receiver: Receiver,
-        actual: str,
-        qos_class: int | None,
-        qos: int,
-        told: dict[str, str],
-        previous: str,
-        answer: Callable[[int], None],
-    ) -> None:
-        """State by topic, the loop rule by Packet Identifier, acknowledged at once."""
-        bridge = self._bridge
-        # A Packet Identifier lives on one connection only; what stands for it goes along as a mark, 16 bits.
-        came = told.get(PACKET, "")
-        packet = came or f"{bridge.rng.getrandbits(16)}"
-        answer(qos)
-        if (actual, packet) in self._packets:
-            discarded = Draw(Decision.DISCARDED, None, None)
-            bridge.see(Direction.SUBSCRIBE, previous, "", actual, discarded, packet, packet)
-            return
-        self._packets.add((actual, packet))
-        known = next((b for b in self.branches.of_topic(actual) if b.qos_class == qos_class), None)
-        branch = known or self.branches.open(
-            actual, qos_class, qos, first=not came, token=came, previous=previous
-        )
-        branch.acknowledged = True
-        branch.qos = max(branch.qos, qos)
-        self.branches.receive(branch, receiver, qos)
-        if known is not None and self._policies.joins(qos_class):
-            joined = Draw(Decision.JOINED, None, None)
-            bridge.see(Direction.SUBSCRIBE, previous, "", actual, joined, came, packet)
-            return
-        branch.first, branch.token, branch.previous = not came, came, previous
-        self._draw_published(branch, packet)
-
-    def _draw_published(self, branch: Branch, packet: str, again: bool = False) -> None:
-        bridge = self._bridge
-        try:
-            draw = bridge.draw(branch.first)
-        except NoPeers as error:
-            bridge.complain(error, branch.previous)
-            return
-        if draw.peer is None:
-            at = bridge.directory.public_broker(branch.actual)
-            if at is None:
-                bridge.keep_task(
-                    asyncio.get_running_loop().create_task(self._attach_new_published(branch, draw, packet))
-                )
-            else:
-                self._attach_published(branch, draw, at, packet)
-            return
-        upstream = PeerUpstream(draw.peer, branch.actual)
-        bridge.see(
-            Direction.SUBSCRIBE, branch.previous, bridge.name_of(draw.peer), branch.actual, draw,
-            branch.token and packet, packet, again=again,
-        )  # fmt: skip
-        self.branches.add_upstream(branch, upstream)
-        wanted = SubscribeFilter(forwarding(branch.actual, branch.qos_class), branch.qos)
-        bridge.peer_link(draw.peer).subscribe(
-            wanted, marked(NO_PROPERTIES, packet=packet), lambda code, said: None
-        )
-
-    async def _attach_new_published(self, branch: Branch, draw: Draw, packet: str) -> None:
-        try:
-            at = await self._bridge.host_new_topic(branch.actual)
-        except MqttsecError as error:
-            self._bridge.complain(error, branch.previous)
-        else:
-            self._attach_published(branch, draw, at, packet)
-
-    def _attach_published(self, branch: Branch, draw: Draw, at: At, packet: str) -> None:
-        bridge = self._bridge
-        bridge.see(
-            Direction.SUBSCRIBE, branch.previous, bridge.name_of(at), branch.actual, draw,
-            branch.token and packet, packet,
-        )  # fmt: skip
-        self.branches.add_upstream(branch, PublicUpstream(at, ""))
-        bridge.public_link(at).subscribe(
-            SubscribeFilter(branch.actual, branch.qos), NO_PROPERTIES, lambda code, said: None
-        )
-
-    def from_public_published(self, link: Link, message: Publish) -> None:
-        """A message from a public broker, where this bridge broker has one session for all topics."""
-        link.acknowledge(message)
-        told, branches = marks(message.properties), list(self.branches.of_topic(message.topic))
-        self._spread_published(branches, message.topic, message, told, self._bridge.name_of(link.at))
-
-    def _spread_published(
-        self, branches: list[Branch], actual: str, message: Publish, told: dict[str, str], previous: str
-    ) -> None:
-        number = told.get(MESSAGE, "")
-        if not self._bridge.fuse(actual, number, message.payload):
-            return
-        for branch in branches:
-            self._spread(branch, message, told, previous, None)

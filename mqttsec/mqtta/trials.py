@@ -260,7 +260,7 @@ def cycle_trial(
             writer = await net.client("writer", bridge=subscribers + 1)
             await net.publish(writer, "topic", b"1", qos=1)
             await net.settled()
-            drops = sum(bridge.returning.dropped for bridge in net.bridges)
+            drops = sum(bridge.returning.spreading.dropped for bridge in net.bridges)
             # In the mended form nothing stops a message but its own path: at rest, it did not circulate.
             return bool(net.fuse.circulating), drops, len(got)
 
