@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from mqttsec.labs.group_keys import GroupKeys as GroupKeys
     from mqttsec.labs.handshake import Handshake as Handshake
     from mqttsec.labs.mqtt_a import MqttA as MqttA
+    from mqttsec.labs.offline import Offline as Offline
+    from mqttsec.labs.overhead import Overhead as Overhead
     from mqttsec.labs.proofs import Proofs as Proofs
 
 _HOME = {
@@ -23,6 +25,8 @@ _HOME = {
     "GroupKeys": "group_keys",
     "Handshake": "handshake",
     "MqttA": "mqtt_a",
+    "Offline": "offline",
+    "Overhead": "overhead",
     "Proofs": "proofs",
 }
 """Lab object: the module that it lives in; a notebook waits for its own alone."""

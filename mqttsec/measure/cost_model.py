@@ -107,16 +107,16 @@ def _key(suite: Suite) -> SealKey:
 
 
 def _least(call: Callable[[], object]) -> float:
-    """Microseconds of one call at best: another program's turn on the core does not count."""
-    start = time.perf_counter()
+    """Microseconds of processor time of one call at best: what other programs do does not count."""
+    start = time.thread_time()
     call()
-    calls = max(3, min(2000, int(0.004 / (time.perf_counter() - start))))
+    calls = max(3, min(2000, int(0.004 / max(time.thread_time() - start, 1e-7))))
     best = float("inf")
     for _ in range(ROUNDS):
-        start = time.perf_counter()
+        start = time.thread_time()
         for _ in range(calls):
             call()
-        best = min(best, (time.perf_counter() - start) / calls)
+        best = min(best, (time.thread_time() - start) / calls)
     return best * 1e6
 
 
@@ -192,17 +192,17 @@ def predict(costs: Costs, setup: Setup, subscribers: int, payload: int) -> Predi
     once = wrapping if not own else 0.0
     each = wrapping if own else 0.0
     reached = subscribers // copies
-    if own or copies > 1:
+    if own:
         # Copies of their own are all made before the first is written.
         make = reached * (copy + each)
         first, last = make + send, make + reached * send
     else:
         first, last = send, reached * send
     crypto = copies * (opening + (once if reached else 0.0)) + subscribers * each
-    cpu = (copies * take + crypto + subscribers * (send + (copy if own or copies > 1 else 0.0))) / subscribers
+    cpu = (copies * take + crypto + subscribers * (send + (copy if own else 0.0))) / subscribers
     # With a ciphertext per recipient the copies queue at the slower of P and B.
     head = sealing + take + opening + once
-    pace = take + opening + once + reached * (send + (copy + each if own or copies > 1 else 0.0))
+    pace = take + opening + once + reached * (send + (copy + each if own else 0.0))
     queue = max(0.0, pace - sealing) * (copies - 1) / 2
     return Prediction(
         setup.scheme,

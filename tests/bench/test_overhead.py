@@ -265,8 +265,9 @@ def test_aims_are_judged_by_medians() -> None:
     assert said[cpu.format(2, 200)].met is True
     assert said[cpu.format(2, 50)].met is None, "aims are for the largest n"
     assert said["mean delay us, paper, single_ciphertext, n=200"].met is True
-    assert said["minimum delay, Scheme 2: n=200 / n=50 (x4 subscribers)"].met is True
-    assert said["minimum delay, Scheme 3: n=200 / n=50 (x4 subscribers)"].met is True
+    slope = "minimum delay, Scheme {}: us for each further subscriber, n=50 to 200"
+    assert said[slope.format(2)].met is True and said[slope.format(2)].value.startswith(" 12.00")
+    assert said[slope.format(3)].met is True and said[slope.format(3)].value == "  0.00"
     assert ratios(rows).endswith("8 of 9 aims met") and "1.12 [1.12 .. 1.12]" in ratios(rows)
 
 
@@ -284,6 +285,10 @@ def test_forwarding_costs_follow_from_schemes_1_and_2() -> None:
         "take": 40.0, "send": 4.5, "copy": 11.0
     }  # fmt: skip
     assert forwarding(rows[:3], primitives) == ()
+    alone = [replace(row, mode="per_recipient", broker_cpu_us=44.5) for row in made_up(1, 200, 1.0, 1.0, 1.0)]
+    assert {cost.what: cost.us for cost in forwarding([*rows, *alone], primitives)} == {
+        "take": 40.0, "send": 4.5, "copy": 11.0
+    }  # fmt: skip
 
 
 def test_rows_survive_a_file() -> None:

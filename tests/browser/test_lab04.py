@@ -1,0 +1,54 @@
+"""Lab 04 in a browser: Start, points arrive, Stop; a slider changes the plot; both themes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.browser.harness import SECONDS, NotebookPage
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+NOTEBOOK = "04_overhead.ipynb"
+PLOT = ".mqs-plot"
+
+
+def test_points_arrive_and_a_slider_changes_the_plot(lab_page: Callable[[str], NotebookPage]) -> None:
+    lab = lab_page(NOTEBOOK)
+    lab.run_all()
+    lab.shown(f"{PLOT} svg.main-svg").wait_for()
+    lab.drag_slider("Subscribers", 0.0, nth=1)
+    begun = points(lab)
+    lab.click("Start")
+    lab.page.wait_for_function(
+        "begun => Number(document.querySelector('.mqs-plot').dataset.points) >= begun + 4",
+        arg=begun, timeout=90 * SECONDS,
+    )  # fmt: skip
+    assert lab.page.locator(f"{PLOT}").first.locator(".scatterlayer .point").count() >= 4
+    # It may have ended by itself meanwhile: then there is nothing to stop.
+    if lab.button("Stop").is_enabled():
+        lab.click("Stop")
+    label = lab.page.locator(".jp-OutputArea-output .widget-label").get_by_text("ended")
+    label.first.wait_for(timeout=15 * SECONDS)
+    lab.theme("JupyterLab Light")
+    lab.wait_for_colour(f"{PLOT} .xtitle", "fill", lambda colour: sum(colour[:3]) < 250)
+    lab.screenshot("lab04_light.png")
+    lab.theme("JupyterLab Dark")
+    lab.wait_for_colour(f"{PLOT} .xtitle", "fill", lambda colour: sum(colour[:3]) > 500)
+    lab.screenshot("lab04_dark.png")
+
+    before = lab.picture(f"{PLOT} svg.main-svg")
+    lab.page.locator(".jp-OutputArea-output select").nth(3).select_option("65536")
+    assert lab.wait_until_different(f"{PLOT} svg.main-svg", before) != before
+    assert "65536 bytes" in lab.picture(f"{PLOT} svg.main-svg + *") or "65536" in lab.picture(PLOT)
+
+    described = ".mqs-explorer svg desc"
+    before = lab.picture(described)
+    lab.drag_slider("Subscribers", 1.0)
+    assert lab.wait_until_different(described, before) != before
+    assert lab.complaints() == []
+
+
+def points(lab: NotebookPage) -> int:
+    return int(lab.shown(PLOT).get_attribute("data-points") or 0)
