@@ -222,7 +222,7 @@ def test_messages_along_one_path_are_one_observation() -> None:
     (lambda: verdict([], ["C"], ["B0"], "t", PAPER), "but the crowd has 16 and 4"),
     (lambda: verdict([Observation(0, "C", "alice", "t", "m")], ["C"], ["B0"], "t", Crowd(2, 1, 0.5)),
      "alice is no honest peer"),
-], ids=str)  # fmt: skip
+])  # fmt: skip
 def test_bad_parameters_say_what_to_do(call: Callable[[], object], said: str) -> None:
     with pytest.raises(ConfigurationError, match=said):
         call()

@@ -269,7 +269,7 @@ def test_cells_at_the_edges() -> None:
     (lambda: printed_bound(2), "0/0"),
     (lambda: entropy([0.5, 0.6]), "sum to 1"),
     (lambda: entropy([-0.5, 1.5]), "0 or more"),
-], ids=str)  # fmt: skip
+])  # fmt: skip
 def test_bad_parameters_say_what_to_do(call: Callable[[], object], said: str) -> None:
     with pytest.raises(ConfigurationError, match=said):
         call()

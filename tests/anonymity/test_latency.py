@@ -93,7 +93,7 @@ def test_the_growth_is_hyperbolic() -> None:
     (lambda: largest_p_f(100, 55, sides=0), "nobody is anonymous"),
     (lambda: trade_off(1, 55), "2 bridge brokers"),
     (lambda: hops_for_share(1.5), "from 0 to 1"),
-], ids=str)  # fmt: skip
+])  # fmt: skip
 def test_bad_parameters_say_what_to_do(call: Callable[[], object], said: str) -> None:
     with pytest.raises(ConfigurationError, match=said):
         call()

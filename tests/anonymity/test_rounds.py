@@ -193,7 +193,7 @@ def test_bounds() -> None:
     (lambda: posterior(Crowd(5, 2, 0.5), [1, -1, 0]), "from 0 on"),
     (lambda: rounds_for_error(PAPER, 0), "above 0"),
     (lambda: error_bound(PAPER, -1), "from 0 on"),
-], ids=str)  # fmt: skip
+])  # fmt: skip
 def test_bad_parameters_say_what_to_do(call: Callable[[], object], said: str) -> None:
     with pytest.raises(ConfigurationError, match=said):
         call()

@@ -230,7 +230,7 @@ def test_a_frame_lays_theory_beside_it() -> None:
     (lambda: proportion(1, 2, z=0), "z=0"),
     (lambda: mean(1, 1, 3, z=-1), "z=-1"),
     (lambda: proportion(0, 0).sigmas(0.5), "no trial"),
-], ids=str)  # fmt: skip
+])  # fmt: skip
 def test_bad_parameters_say_what_to_do(call: Callable[[], object], said: str) -> None:
     with pytest.raises(ConfigurationError, match=said):
         call()
