@@ -28,7 +28,7 @@ from mqttsec.verify.matrix import (
     questions,
 )
 from mqttsec.verify.replay import run
-from mqttsec.verify.runner import AT_ONCE, LIMIT, Result, require_engine, search
+from mqttsec.verify.runner import AT_ONCE, LIMIT, Result, require_engine, search, search_together
 from mqttsec.verify.variants import VARIANTS, Variant, variant
 
 WIDEST = 600
@@ -144,23 +144,30 @@ def _safe_bounds(matrix: Matrix) -> Iterator[str]:
 def _answers(asked: Sequence[Question], given: argparse.Namespace) -> Iterator[tuple[Question, Result]]:
     """The answers as they come, several searches at a time, with a line of progress on a terminal."""
 
-    def one(question: Question) -> tuple[Question, Result]:
-        widest = 0 if question.variant.safe else WIDEST
-        return question, search(question.case(given.instances), given.limit, widest=widest)
+    groups: dict[tuple[Variant, Intruder], list[Question]] = {}
+    for question in asked:
+        groups.setdefault((question.variant, question.intruder), []).append(question)
+
+    def one(group: list[Question]) -> list[tuple[Question, Result]]:
+        # The questions about one row share a process; a time limit each, all together.
+        widest = 0 if group[0].variant.safe else WIDEST
+        cases = [question.case(given.instances) for question in group]
+        results = search_together(cases, given.limit * len(group), widest=widest)
+        return list(zip(group, results, strict=True))
 
     # The widest first, so that none of them is left alone at the end.
-    in_order = sorted(
-        asked, key=lambda each: (each.intruder is not Intruder.INSIDER, each.part.name != "Block 2")
-    )
+    in_order = sorted(groups.values(), key=lambda group: group[0].intruder is not Intruder.INSIDER)
     pool = ThreadPoolExecutor(given.jobs)
     try:
-        running = [pool.submit(one, question) for question in in_order]
-        for count, done in enumerate(as_completed(running), 1):
-            question, result = done.result()
+        running = [pool.submit(one, group) for group in in_order]
+        count = 0
+        for done in as_completed(running):
+            yield from done.result()
+            count += len(done.result())
             if sys.stderr.isatty():
-                name = f"{question.variant.name}, {question.intruder.value}, {question.part.name}"
+                question = done.result()[0][0]
+                name = f"{question.variant.name}, {question.intruder.value}"
                 print(f"\r{count} of {len(asked)}: {name:<60}", end="", file=sys.stderr, flush=True)
-            yield question, result
         if sys.stderr.isatty():
             print("\r" + " " * 76 + "\r", end="", file=sys.stderr)
     finally:

@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any
@@ -79,35 +79,57 @@ def search(case: Case, limit: float = LIMIT, deepen: bool = True, widest: int = 
 
     Raises `MissingPeerError` without the engine, `MqttsecError` where the engine fails.
     """
+    (result,) = search_together((case,), limit, deepen, widest)
+    return result
+
+
+def search_together(
+    cases: Sequence[Case], limit: float = LIMIT, deepen: bool = True, widest: int = 0
+) -> list[Result]:
+    """Ask the engine several small questions in one process; `limit` is for all of them together.
+
+    Where it is exceeded none of them has an answer. Raises as `search` does.
+    """
     require_engine()
     began = time.monotonic()
-    made = module(case)
-    job = {
-        "text": made.text,
-        "instances": case.instances,
-        "goals": [f"b{number}" for number in range(len(case.goals))],
-        "deepen": deepen,
-        "widest": widest,
-    }
+    made = [module(case) for case in cases]
+    jobs = [
+        {
+            "text": each.text,
+            "instances": case.instances,
+            "goals": [f"b{number}" for number in range(len(case.goals))],
+            "deepen": deepen,
+            "widest": widest,
+        }
+        for case, each in zip(cases, made, strict=True)
+    ]
     try:
         done = subprocess.run(
             [sys.executable, "-m", "mqttsec.verify.worker"],
-            input=json.dumps(job),
+            input=json.dumps(jobs),
             capture_output=True,
             text=True,
             timeout=limit,
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return Result(case, made, 0, 0, {}, time.monotonic() - began)
+        seconds = time.monotonic() - began
+        return [Result(case, each, 0, 0, {}, seconds) for case, each in zip(cases, made, strict=True)]
     seconds = time.monotonic() - began
     try:
-        answer = json.loads(done.stdout)
+        answers = json.loads(done.stdout)
     except ValueError:
-        answer = {"error": f"status {done.returncode}"}
-    if "error" in answer:
-        said = " ".join(done.stderr.split())[-300:]
-        raise MqttsecError(f"Maude gave no answer ({answer['error']}): {said}; please report this")
+        answers = [{"error": f"status {done.returncode}"}]
+    for answer in answers:
+        if "error" in answer:
+            said = " ".join(done.stderr.split())[-300:]
+            raise MqttsecError(f"Maude gave no answer ({answer['error']}): {said}; please report this")
+    return [
+        _result(case, each, answer, seconds) for case, each, answer in zip(cases, made, answers, strict=True)
+    ]
+
+
+def _result(case: Case, made: Module, answer: dict[str, Any], seconds: float) -> Result:
     attacks = {
         case.goals[int(name[1:])]: Found(each["instances"], tuple(each["path"]))
         for name, each in answer["attacks"].items()

@@ -1,7 +1,8 @@
-"""One search by Maude, in a process of its own: `python -m mqttsec.verify.worker`, a job as JSON on stdin.
+"""Searches by Maude, in a process of their own: `python -m mqttsec.verify.worker`, jobs as JSON on stdin.
 
 A process of its own, because a search cannot be interrupted, a module cannot be unloaded, and an engine that
-crashes takes its process along. The answer is a line of JSON on stdout.
+crashes takes its process along. A few jobs that belong together share one, since half the time of a small
+search is the start of the engine. The answers are a line of JSON on stdout.
 
 Job: `text` of the module, `instances` (the bound), `goals` (their names in the module), `deepen` (search with
 1, 2, ... instances, so that the first attack is the smallest, and not with the bound at once), `widest` (go
@@ -77,8 +78,8 @@ def tree(term: Any) -> Any:
 
 
 def main() -> int:
-    """Read a job, print the answer."""
-    print(json.dumps(search(json.load(sys.stdin))))
+    """Read a few jobs, print the answers."""
+    print(json.dumps([search(job) for job in json.load(sys.stdin)]))
     return 0
 
 
