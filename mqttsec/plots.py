@@ -54,8 +54,12 @@ def styled(figure: go.Figure) -> go.Figure:
     for number, trace in enumerate(figure.data):
         place = places.setdefault(trace.legendgroup or f"#{number}", len(places))
         _dress(trace, style(place))
-    figure.update_layout(template="none", margin={"l": 64, "r": 16, "t": 68, "b": 52})
-    figure.update_layout(title={"x": 0.0, "xref": "paper", "xanchor": "left", "font": {"size": 15}})
+    # The title at the top, the legend between it and the plot: it takes a row for four or five series.
+    named = sum(trace.showlegend is not False for trace in figure.data)
+    top = 52 + 20 * (1 + (named - 1) // 4 if named > 1 else 0)
+    figure.update_layout(template="none", margin={"l": 64, "r": 16, "t": top, "b": 52})
+    title = {"x": 0.0, "xref": "paper", "xanchor": "left", "font": {"size": 15}}
+    figure.update_layout(title={**title, "y": 1.0, "yref": "container", "yanchor": "top", "pad": {"t": 14}})
     figure.update_layout(legend={"orientation": "h", "yanchor": "bottom", "y": 1.0, "x": 0.0, "title": ""})
     figure.update_xaxes(automargin=True, zeroline=False)
     figure.update_yaxes(automargin=True, zeroline=False)

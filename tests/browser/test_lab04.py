@@ -43,7 +43,7 @@ def test_points_arrive_and_a_slider_changes_the_plot(lab_page: Callable[[str], N
     assert lab.wait_until_different(f"{PLOT} svg.main-svg", before) != before
     assert "65536 bytes" in lab.picture(f"{PLOT} svg.main-svg + *") or "65536" in lab.picture(PLOT)
 
-    described = ".mqs-explorer svg desc"
+    described = ".mqs-explorer svg"
     before = lab.picture(described)
     lab.drag_slider("Subscribers", 1.0)
     assert lab.wait_until_different(described, before) != before
