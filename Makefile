@@ -15,12 +15,12 @@ PYTEST := $(RUN) -m pytest -q
 NBVAL := $(PYTEST) --nbval --nbval-current-env --nbval-cell-timeout=120 --timeout=300
 
 .DEFAULT_GOAL := help
-.PHONY: help labs test setup peers lint unit interop check-notebooks browser notebooks docs docs-check constraints clean
+.PHONY: help labs test setup peers lint unit interop check-notebooks browser notebooks docs lite docs-check constraints clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | sed -n '1,6p'
 	@echo "Parts of make test: lint unit interop check-notebooks browser"
-	@echo "For authors: notebooks (write both editions of every lab), docs, constraints, docs-check, clean"
+	@echo "For authors: notebooks (write both editions of every lab), docs, lite, constraints, docs-check, clean"
 
 # -- the two commands -----------------------------------------------------------------------------
 
@@ -70,6 +70,12 @@ notebooks: setup
 docs: setup
 	PYTHONPATH=. NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --quiet
 	@echo "The documentation is in build/docs/index.html"
+
+# An environment of its own: JupyterLab would load what JupyterLite brings into every page.
+lite: setup
+	$(RUN) -m venv build/lite-env
+	build/lite-env/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[lite]'
+	build/lite-env/bin/python -m tools.lite
 
 docs-check: setup
 	$(PYTEST) tests/test_project.py
