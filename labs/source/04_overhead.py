@@ -127,7 +127,7 @@ lab.measure()
 # **Look for**
 # - *Show* `minimum delay`: the first subscriber of Scheme 2 waits until all copies are sealed, of the others not.
 # - *Mode* `per_recipient`: now Scheme 1 is dear as well. The broker takes n packets in, and the publisher seals n times.
-# - *Suite* `aes-gcm`: Schemes 3 and 4 change places. Section 5 says why.
+# - *Suite* `aes-gcm`: Schemes 3 and 4 cost the same. Section 5 says why.
 # - Another program on this machine (also the browser) makes outliers: look at medians, and at several rounds.
 #
 # The same without the widget, small and short:

@@ -217,7 +217,7 @@ class Overhead(Lab):
         found = minima(self.recorded)
         sizes = sorted({n for _, n in found})
         rows: list[tuple[Cell, ...]] = [
-            (number, *(f"{found[number, n]:.0f}" for n in sizes)) for number in ORDER
+            (number, *(round(found[number, n]) for n in sizes)) for number in ORDER
         ]
         return Table(("scheme", *(f"n={n}: us" for n in sizes)), tuple(rows), "minimum delay, recorded run")
 
@@ -227,7 +227,7 @@ class Overhead(Lab):
         rows: list[tuple[Cell, ...]] = []
         for size in (64, 256, 1024, 4096, 16_384, 65_536):
             cells = [
-                f"{self.costs.of(what, suite, size):.2f}" for suite in suites for what in ("seal", "mac")
+                self.costs.of(what, suite, size) for suite in suites for what in ("seal", "mac")
             ]
             rows.append((size, *cells))
         columns = ("bytes", *(f"{suite} {letter}" for suite in suites for letter in ("EI", "I")))

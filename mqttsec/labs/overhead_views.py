@@ -43,11 +43,11 @@ class CostView:
                     found.scheme,
                     str(counted[Role.P]),
                     str(counted[Role.B]),
-                    f"{found.publisher_us:.0f}",
-                    f"{found.crypto_us:.0f}",
-                    f"{found.broker_cpu_us * found.subscribers:.0f}",
-                    f"{found.mean_us:.0f}",
-                    f"{found.min_us:.0f}",
+                    round(found.publisher_us),
+                    round(found.crypto_us),
+                    round(found.broker_cpu_us * found.subscribers),
+                    round(found.mean_us),
+                    round(found.min_us),
                 )
             )
         first = self.predictions[0]
