@@ -97,3 +97,12 @@ def test_without_the_engine(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     # What needs no engine works.
     assert main(["--list"]) == 0
     assert main(["--export", "hlpsl"]) == 0
+
+
+def test_the_table_in_the_documentation_is_what_comes_out(capsys: pytest.CaptureFixture[str]) -> None:
+    """The rows of the two handshakes against an insider, with their bounds; the others take a minute."""
+    page = (Path(__file__).parents[2] / "docs" / "verify.md").read_text(encoding="utf-8").splitlines()
+    for name in ("published", "hardened"):
+        assert main(["--all", "--variant", name, "--intruder", "insider"]) == 0
+        row = capsys.readouterr().out.splitlines()[2].split()
+        assert row in [line.split() for line in page]
