@@ -177,7 +177,7 @@ def test_the_recorded_run_shows_what_the_lab_claims(lab: Overhead) -> None:
         assert rows["paper, A"] == sorted(rows["paper, A"])
         one, four, three, two = rows["recorded run"]
         assert two > 2 * max(one, four, three)
-        assert max(one, four, three) < 1.6 * min(one, four, three)
+        assert max(one, four, three) < 2 * min(one, four, three), "close together, whatever the neighbours do"
     slopes = {}
     found = minima(lab.recorded)
     for scheme in (1, 2, 3, 4):
