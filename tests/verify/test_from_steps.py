@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mqttsec.crypto import Profile
-from mqttsec.e2e import Setup
+from mqttsec.e2e import Run, Setup
 from mqttsec.e2e import terms as t
 from mqttsec.e2e.company import Company, across
 from mqttsec.e2e.encoding import terms_of
@@ -84,6 +84,16 @@ def test_a_party_begins_with_what_the_steps_say() -> None:
         given = {term.name for term in start.knows if term.kind is t.Kind.IDENTITY}
         role = roles[role_name(start.role, start.block)]
         assert given <= {var.name for var in role.partners}
+
+
+def test_a_machine_begins_with_nothing_else() -> None:
+    world = World()
+    for start in STARTS:
+        if start.role is t.Role.B:
+            names = {"P" if term is t.ID_P else "S": "alice" for term in start.knows}
+            assert Run.of(world.broker.party, **names).values
+    with pytest.raises(AssertionError, match="cannot begin a run with"):
+        Run.of(world.broker.party, P="alice", S="bob")
 
 
 def test_the_responder_agrees_on_the_whole_key_only_once_it_is_confirmed() -> None:
