@@ -87,13 +87,13 @@ def test_a_party_begins_with_what_the_steps_say() -> None:
 
 
 def test_a_machine_begins_with_nothing_else() -> None:
-    world = World()
+    company = Company(Setup(2))
     for start in STARTS:
         if start.role is t.Role.B:
             names = {"P" if term is t.ID_P else "S": "alice" for term in start.knows}
-            assert Run.of(world.broker.party, **names).values
+            assert Run.of(company.broker.party, **names).values
     with pytest.raises(AssertionError, match="cannot begin a run with"):
-        Run.of(world.broker.party, P="alice", S="bob")
+        Run.of(company.broker.party, P="alice", S="bob")
 
 
 def test_the_responder_agrees_on_the_whole_key_only_once_it_is_confirmed() -> None:
