@@ -161,6 +161,7 @@ class Overhead(Lab):
 
         self._run.start(wanted, lambda row, _: rows.append(row), end, rounds, seconds)
         ended.wait(600)
+        self._run.stop()  # the thread has said its last word, and is over a moment later
         if wrong and wrong[0]:
             raise ConfigurationError(wrong[0])
         with self.lock:
