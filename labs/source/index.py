@@ -28,8 +28,8 @@
 # - The picture and the text under it show the same thing: use whichever you prefer.
 # - What a lab writes goes to the folder `out/`. To begin anew: *Kernel*, *Restart Kernel and Run All Cells*.
 # - Nothing you do here leaves this machine. Attack only systems that are your own.
-
 # - A word you do not know: the [glossary](glossary.ipynb) has it, with its source.
+# - [In the browser alone](lite.ipynb) is what a page without a server shows: `make lite` builds it.
 
 # %% [markdown] id=ready
 # ## Is everything installed?
