@@ -10,24 +10,23 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import replace
 from typing import Any, cast
 
 from amqtt.contexts import Action
 from amqtt.events import BrokerEvents, Events
 
 from mqttsec.errors import ConfigurationError, MalformedPacketError
-from mqttsec.mqtt5 import fanout
+from mqttsec.mqtt5 import fanout, wills
 from mqttsec.mqtt5.auth import AuthenticationMethod
 from mqttsec.mqtt5.connection import Connection
 from mqttsec.mqtt5.expect import Expect
-from mqttsec.mqtt5.hooks import Arrival, Extension, Guard, Relay, Service, Watch, ask, take_over, tell
+from mqttsec.mqtt5.hooks import Extension, Guard, Relay, Service, Watch, ask, tell
 from mqttsec.mqtt5.listening import ListeningBroker
 from mqttsec.mqtt5.message import Message, forwarded
 from mqttsec.mqtt5.outlet import Outlet
 from mqttsec.mqtt5.plugins import PacketView, TopicFiltering
 from mqttsec.mqtt5.retained_store import RetainedStore
-from mqttsec.mqtt5.router import Route, Router, Target, is_servers_own
+from mqttsec.mqtt5.router import Route, Router, Target
 from mqttsec.mqtt5.session import Session, Subscription
 from mqttsec.mqtt5.settings import NEVER, BrokerSettings
 from mqttsec.packets import NO_PROPERTIES, Properties, ReasonCode, check_topic_name
@@ -220,14 +219,7 @@ class Broker(ListeningBroker):
             tell(self.watch.left, session)
         if clean or self._stopping:
             session.will = None
-        if session.will is not None:
-            # 3.1.3.2.2: the Will waits until its Will Delay Interval "has passed or the Session ends,
-            # whichever happens first"; who connects again before has it taken back [MQTT-3.1.3-9].
-            delay = min(session.will.properties.will_delay_interval or 0, session.expiry_interval)
-            if delay:
-                session.will_timer = self.call_later(delay, self._send_will, session)
-            else:
-                self._send_will(session)
+        wills.fall_due(self, session)
         if not session.expiry_interval:
             self.end_session(session)
         elif session.expiry_interval != NEVER:
@@ -238,7 +230,7 @@ class Broker(ListeningBroker):
         waiting = session.will_timer is not None
         session.cancel_timers()
         if waiting:
-            self._send_will(session)
+            wills.send(self, session)
         if self.watch is not None and not self._stopping:
             tell(self.watch.ended, session)
         for topic_filter in list(session.subscriptions):
@@ -274,39 +266,6 @@ class Broker(ListeningBroker):
         self.router.subscribe(row)
         return row.qos
 
-    def _send_will(self, session: Session) -> None:
-        will, session.will = session.will, None
-        session.will_timer = None
-        if will is None:
-            return
-        properties = forwarded(_without_delay(will.properties))
-        message = Message(
-            will.topic, will.payload, will.qos, will.retain, properties, session.client_id, self.now()
-        )
-        if is_servers_own(will.topic):
-            return
-        if self.guard is not None and ask(self.guard.publish, session, will.topic) >= 0x80:
-            return
-        if self.filtering.immediate:
-            if self.filtering.permits(session, will.topic, Action.PUBLISH):
-                self._deliver_will(session, message)
-        else:
-            self.in_background(self._send_will_slowly(session, message))
-
-    async def _send_will_slowly(self, session: Session, message: Message) -> None:
-        if await self.filtering.ask(session, message.topic, Action.PUBLISH):
-            if self.router.relay_of(message.topic) is None:
-                await self._deliver_slowly(message)
-            else:
-                self._deliver_will(session, message)
-
-    def _deliver_will(self, session: Session, message: Message) -> None:
-        relay = self.router.relay_of(message.topic)
-        if relay is None:
-            self._deliver(message)
-        else:
-            take_over(relay, Arrival(session, message, 0, message.properties))
-
     # Messages ----------------------------------------------------------------------------------
 
     def publish(
@@ -330,16 +289,18 @@ class Broker(ListeningBroker):
             check_topic_name(topic), payload, qos, retain, forwarded(properties), publisher, self.now()
         )
         if self.filtering.immediate:
-            return self._deliver(message)
-        self.in_background(self._deliver_slowly(message))
+            return self.deliver(message)
+        self.in_background(self.deliver_slowly(message))
         return not self.router.route(message.topic, message.topic_bytes).empty
 
-    def _deliver(self, message: Message) -> bool:
+    def deliver(self, message: Message) -> bool:
+        """Retain a message if it asks for it, and deliver it. False when nobody is subscribed."""
         if message.retain and self.settings.retain_available:
             self.retain(message)
         return fanout.publish(self, message, self.router.route(message.topic, message.topic_bytes))
 
-    async def _deliver_slowly(self, message: Message) -> None:
+    async def deliver_slowly(self, message: Message) -> None:
+        """`deliver`, with plugins that have to be waited for."""
         if message.retain and self.settings.retain_available:
             self.retain(message)
         route = await self.permitted_route(self.router.route(message.topic, message.topic_bytes))
@@ -359,7 +320,7 @@ class Broker(ListeningBroker):
         message = Message(
             topic or "", bytes(data or b""), force_qos or 0, False, forwarded(NO_PROPERTIES), "", self.now()
         )
-        await self._deliver_slowly(message)
+        await self.deliver_slowly(message)
 
     def retain(self, message: Message) -> int:
         """Keep a message for later subscribers; an empty payload removes it (3.3.1.3).
@@ -484,7 +445,3 @@ class Broker(ListeningBroker):
         """Tell amqtt's plugins of a packet."""
         if self._hears_packets:
             self.fire(event, packet=PacketView(frame), session=session)
-
-
-def _without_delay(properties: Properties) -> Properties:
-    return replace(properties, will_delay_interval=None)

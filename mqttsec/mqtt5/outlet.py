@@ -96,19 +96,22 @@ class Outlet:
         out, transport = self.out, self.transport
         if not out:
             return
-        data = out[0] if len(out) == 1 else b"".join(out)
+        alone = len(out) == 1
+        data = out[0] if alone else b"".join(out)
         out.clear()
         if transport is None or self.ended:
             return
         if self.paused:
             self._let_wait(data, transport)
         else:
-            self._write(data, transport)
+            self._write(data, transport, alone)
 
-    def _write(self, data: bytes, transport: asyncio.Transport) -> None:
+    def _write(self, data: bytes, transport: asyncio.Transport, alone: bool) -> None:
         if self._broker.observed:
             self._observe(data)
-        if self.direct >= 0 or self._find_direct():
+        # Where many packets go at once, more are likely to follow in this turn of the loop, and a transport
+        # that collects them (uvloop's) saves system calls here and at the receiver.
+        if alone and (self.direct >= 0 or self._find_direct()):
             try:
                 sent = write(self.direct, data)
             except OSError:
@@ -116,8 +119,8 @@ class Outlet:
             if sent == len(data):
                 return
             data = data[sent:]
-            # From here on the transport keeps a part: directly written bytes would overtake it.
-            self.direct = -1
+        # From here on the transport may keep a part: directly written bytes would overtake it.
+        self.direct = -1
         transport.write(data)
 
     def _find_direct(self) -> bool:
@@ -153,7 +156,7 @@ class Outlet:
         if self.backlog and self.transport is not None and not self.ended:
             data = bytes(self.backlog)
             self.backlog.clear()
-            self._write(data, self.transport)
+            self._write(data, self.transport, False)
 
     def finish(self) -> None:
         """Write what is left, behind what the network has not taken yet; nothing is written after it."""
