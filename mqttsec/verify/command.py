@@ -27,7 +27,7 @@ from mqttsec.verify.matrix import (
     legend,
     questions,
 )
-from mqttsec.verify.replay import run
+from mqttsec.verify.replay import DoesNotCarryOver, run
 from mqttsec.verify.runner import AT_ONCE, LIMIT, Result, require_engine, search, search_together
 from mqttsec.verify.variants import VARIANTS, Variant, variant
 
@@ -75,6 +75,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--list", action="store_true", help="list variants, intruders and goals")
     parser.add_argument("--all", action="store_true", help="the whole table")
+    parser.add_argument(
+        "--run", action="store_true", help="with --all: run every attack of the table on the machines, too"
+    )
     parser.add_argument("--deep", action="store_true", help=f"Block 2 with {DEEP} instances (outsider)")
     parser.add_argument("--variant", action="append", metavar="NAME", help="which handshake (hardened)")
     parser.add_argument(
@@ -119,9 +122,33 @@ def _all(given: argparse.Namespace, variants: Sequence[Variant], intruders: Sequ
     if given.csv:
         _write_csv(Path(given.csv), matrix)
     surprises = matrix.surprises()
+    if given.run:
+        succeeded, refused = _run_all(matrix)
+        print(f"{succeeded + len(refused)} attacks run on the real machines: {succeeded} succeeded")
+        surprises += refused
     for line in surprises:
         print(f"not as it should be: {line}", file=sys.stderr)
     return BROKEN if surprises else SAFE
+
+
+def _run_all(matrix: Matrix) -> tuple[int, list[str]]:
+    """Run every attack that was found: how many succeeded, and what was refused, in words."""
+    succeeded, refused = 0, []
+    for question, result in matrix.answers.items():
+        for goal in result.attacks:
+            found = attack(result, goal)
+            try:
+                outcome = run(found, question.variant.setup(question.part.scheme))
+            except DoesNotCarryOver as error:
+                refused.append(f"{question.variant.name}, {question.intruder.value}: {goal}: {error}")
+                continue
+            if outcome.achieved == found.summary:
+                succeeded += 1
+            else:
+                refused.append(
+                    f"{question.variant.name}, {question.intruder.value}: {goal}: {outcome.achieved}"
+                )
+    return succeeded, refused
 
 
 def _safe_bounds(matrix: Matrix) -> Iterator[str]:
