@@ -15,12 +15,12 @@ PYTEST := $(RUN) -m pytest -q
 NBVAL := $(PYTEST) --nbval --nbval-current-env --nbval-cell-timeout=120 --timeout=300
 
 .DEFAULT_GOAL := help
-.PHONY: help labs test setup peers lint unit interop check-notebooks browser notebooks docs lite docs-check constraints clean
+.PHONY: help labs test setup peers lint unit interop check-notebooks browser notebooks docs lite check-lite docs-check constraints clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | sed -n '1,6p'
 	@echo "Parts of make test: lint unit interop check-notebooks browser"
-	@echo "For authors: notebooks (write both editions of every lab), docs, lite, constraints, docs-check, clean"
+	@echo "For authors: notebooks (write both editions of every lab), docs, lite, check-lite, constraints, docs-check, clean"
 
 # -- the two commands -----------------------------------------------------------------------------
 
@@ -53,7 +53,7 @@ lint: setup
 
 # Two processes: no test of this part measures time, and most of it computes.
 unit: setup
-	$(PYTEST) -n 2 --dist worksteal -m "not interop and not browser" tests
+	$(PYTEST) -n 2 --dist worksteal -m "not interop and not browser and not lite" tests
 
 interop: setup
 	$(PYTEST) -m "interop and not browser" tests
@@ -76,6 +76,10 @@ lite: setup
 	$(RUN) -m venv build/lite-env
 	build/lite-env/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[lite]'
 	build/lite-env/bin/python -m tools.lite
+
+# Not a part of make test: it wants npm and its registry, and takes a minute and a half.
+check-lite: setup
+	$(PYTEST) -m lite tests
 
 docs-check: setup
 	$(PYTEST) tests/test_project.py

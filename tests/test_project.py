@@ -149,10 +149,12 @@ def test_ci_runs_what_a_contributor_runs() -> None:
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
 
 
-def test_the_parts_of_make_test_leave_no_test_out() -> None:
+def test_the_parts_of_the_makefile_leave_no_test_out() -> None:
     recipes = (ROOT / "Makefile").read_text()
     chosen = re.findall(r'-m "?([a-z ]+)"? tests$', recipes, re.MULTILINE)
-    assert sorted(chosen) == ["browser", "interop and not browser", "not interop and not browser"]
+    assert sorted(chosen) == [
+        "browser", "interop and not browser", "lite", "not interop and not browser and not lite",
+    ]
 
 
 def test_setup_names_what_is_wrong_with_a_python(tmp_path: Path) -> None:

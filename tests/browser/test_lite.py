@@ -15,7 +15,7 @@ from playwright.sync_api import Browser
 from tests.browser.harness import HOST, NotebookPage
 from tests.peers import missing_peers
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.lite, pytest.mark.slow, pytest.mark.timeout(400)]
 
 ROOT = Path(__file__).resolve().parents[2]
 SITE = ROOT / "build" / "lite" / "site"
