@@ -12,7 +12,9 @@ BROWSER ?= yes
 VENV := .venv
 RUN := $(VENV)/bin/python
 PYTEST := $(RUN) -m pytest -q
-NBVAL := $(PYTEST) --nbval --nbval-current-env --nbval-cell-timeout=120 --timeout=300
+# Two processes, each with files of its own: a notebook has one kernel, a browser test one JupyterLab.
+BY_FILE := -n 2 --dist loadfile
+NBVAL := $(PYTEST) $(BY_FILE) --nbval --nbval-current-env --nbval-cell-timeout=120 --timeout=300
 
 .DEFAULT_GOAL := help
 .PHONY: help labs test setup peers lint unit interop check-notebooks browser notebooks docs lite check-lite docs-check constraints clean
@@ -56,13 +58,13 @@ unit: setup
 	$(PYTEST) -n 2 --dist worksteal -m "not interop and not browser and not lite" tests
 
 interop: setup
-	$(PYTEST) -m "interop and not browser" tests
+	$(PYTEST) $(BY_FILE) -m "interop and not browser" tests
 
 check-notebooks: setup
 	$(NBVAL) labs
 
 browser: setup
-	$(PYTEST) -m browser tests
+	$(PYTEST) $(BY_FILE) -m browser tests
 
 notebooks: setup
 	$(RUN) -m tools.editions
