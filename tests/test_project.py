@@ -205,20 +205,3 @@ def test_missing_programs_are_loud_and_a_failure_in_ci(tmp_path: Path, ci: str, 
     assert done.returncode == status
     assert "MISSING: mosquitto mosquitto-clients tshark chromium" in done.stderr
     assert "SKIPPED" in done.stderr
-
-
-@pytest.mark.slow
-def test_the_wheel_has_the_types_and_the_settings_of_jupyterlab(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", str(tmp_path), str(ROOT)],
-        capture_output=True, text=True, check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    import zipfile
-
-    names = set(zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist())
-    assert {"mqttsec/py.typed", "mqttsec/jupyter/labconfig/page_config.json"} <= names
-    brought = {name.removeprefix("mqttsec/_labs/") for name in names if name.startswith("mqttsec/_labs/")}
-    notebooks = [*(ROOT / "labs").glob("*.ipynb"), *(ROOT / "labs" / "teacher").glob("*.ipynb")]
-    assert brought == {str(path.relative_to(ROOT / "labs")) for path in notebooks} | {"LICENSE"}
-    assert not any(name.startswith(("tests/", "tools/", "labs/")) for name in names)
