@@ -11,7 +11,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "mqttsec"
 
 FLOORS = (
-    {"errors"},
+    {"errors", "on_demand"},
     {"net", "plots", "readings", "crypto"},
     {"packets"},
     {"trace"},

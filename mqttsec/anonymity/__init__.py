@@ -8,8 +8,9 @@ Plain Python, for any notebook: `crowd` (paths, exits), `innocence` (collaborato
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from mqttsec.on_demand import on_demand
 
 if TYPE_CHECKING:
     from mqttsec.anonymity.adversaries import Adversary as Adversary
@@ -55,8 +56,4 @@ _HOME = {
 
 __all__ = sorted(_HOME)
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'mqttsec.anonymity' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"mqttsec.anonymity.{_HOME[name]}"), name)
+__getattr__ = on_demand(__name__, _HOME)

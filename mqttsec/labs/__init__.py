@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from mqttsec.on_demand import on_demand
 
 if TYPE_CHECKING:
     from mqttsec.labs.anonymity import Anonymity as Anonymity
@@ -33,8 +34,4 @@ _HOME = {
 
 __all__ = sorted(_HOME)
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'mqttsec.labs' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"mqttsec.labs.{_HOME[name]}"), name)
+__getattr__ = on_demand(__name__, _HOME)

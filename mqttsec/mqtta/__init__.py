@@ -6,8 +6,9 @@ brokers say who and where all these are.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from mqttsec.on_demand import on_demand
 
 if TYPE_CHECKING:
     from mqttsec.mqtta.bridge import BridgeBroker as BridgeBroker
@@ -57,8 +58,4 @@ _HOME = {
 
 __all__ = sorted(_HOME)
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'mqttsec.mqtta' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"mqttsec.mqtta.{_HOME[name]}"), name)
+__getattr__ = on_demand(__name__, _HOME)

@@ -7,8 +7,9 @@ are imported when they are asked for (PEP 562): a table needs no ipywidgets.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from mqttsec.on_demand import on_demand
 
 if TYPE_CHECKING:
     from mqttsec.widgets.explorer import Choice as Choice
@@ -37,8 +38,4 @@ _HOME = {
 
 __all__ = sorted(_HOME)
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'mqttsec.widgets' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"mqttsec.widgets.{_HOME[name]}"), name)
+__getattr__ = on_demand(__name__, _HOME)

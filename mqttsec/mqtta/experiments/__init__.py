@@ -6,8 +6,9 @@ statements(measured)                     # each printed statement beside our fig
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from mqttsec.on_demand import on_demand
 
 if TYPE_CHECKING:
     from mqttsec.mqtta.experiments.cells import Cell as Cell
@@ -26,8 +27,4 @@ _HOME = {
 
 __all__ = sorted(_HOME)
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'mqttsec.mqtta.experiments' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"mqttsec.mqtta.experiments.{_HOME[name]}"), name)
+__getattr__ = on_demand(__name__, _HOME)
