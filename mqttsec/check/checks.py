@@ -88,7 +88,7 @@ class Checks:
         for part, exercise in self._book.exercises.items():
             if part.startswith("question_"):
                 lines.append(f"{part.removeprefix('question_')}. {exercise.title}")
-                lines.extend(f"   {option}" for option in exercise.todo.split("; "))
+                lines.extend(f"   {letter}) {option}" for letter, option in exercise.options.items())
         return "\n".join(lines)
 
     def report(self, name: str, folder: str | Path = "out") -> Report:

@@ -22,6 +22,7 @@ from __future__ import annotations
 import dis
 import enum
 import re
+import textwrap
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -39,9 +40,13 @@ class State(str, enum.Enum):
     """Right."""
 
 
+_WIDTH = 100
+"""Columns of what a check says: a notebook on a screen of 1280 pixels shows 105 of them."""
+
+
 @dataclass(frozen=True, repr=False)
 class Verdict:
-    """What a check says. Its `repr` is one stable line, which a notebook shows and nbval compares."""
+    """What a check says. Its `repr` is stable: a notebook shows it, and nbval compares it."""
 
     part: str
     """`exercise_2`, `question_1`: the name of the check."""
@@ -56,7 +61,11 @@ class Verdict:
 
     def __repr__(self) -> str:
         head = f"{self.part.replace('_', ' ')}: {self.state.value}"
-        return f"{head} - {self.message}" if self.message else head
+        said = f"{head} - {self.message}" if self.message else head
+        lines = textwrap.wrap(
+            said, _WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+        )
+        return "\n".join(lines)
 
 
 class _Answered(Exception):
@@ -107,6 +116,8 @@ class Exercise:
     """Looks at the lab and the answer."""
     todo: str = ""
     """What an untouched exercise says, besides *todo*."""
+    options: Mapping[str, str] = field(default_factory=dict)
+    """Of a question: letters to answers."""
 
     def judge(self, lab: Any, answers: tuple[object, ...]) -> Verdict:
         """Say where these answers stand; never raises but for Ctrl-C."""
@@ -145,24 +156,26 @@ class ExerciseBook:
 
         return add
 
-    def question(self, text: str, options: Mapping[str, str], answer: str, why: str) -> None:
+    def question(self, text: str, options: Mapping[str, str], answer: str, why: str, look: str = "") -> None:
         """Add a question of the closing questionnaire, `check.question_1("b")` and so on.
 
-        `options` maps letters to answers, `answer` is the right letter, `why` its reason.
+        `options` maps letters to answers, `answer` is the right letter, `why` its reason; `look` says
+        where to look for who chose another one, such as "section 3".
         """
         if answer not in options:
             raise ValueError(f"the right answer {answer!r} is not among {sorted(options)}")
-        letters = ", ".join(sorted(options))
+        *first, last = sorted(options)
+        letters = f"{', '.join(first)} or {last}" if first else last
+        again = f": look again at {look}" if look else ""
 
         def check(lab: Any, given: object) -> str:
             letter = str(given).strip().lower()
-            require(letter in options, f"answer with one of {letters}")
-            require(letter == answer, f"not {letter} ({options[letter]})")
+            require(letter in options, f"answer with {letters}")
+            require(letter == answer, f"not {letter} ({options[letter]}){again}")
             return why
 
-        listed = "; ".join(f"{letter}) {option}" for letter, option in options.items())
         part = f"question_{self.count('question') + 1}"
-        self._add(Exercise(part, text, check, listed), "question")
+        self._add(Exercise(part, text, check, f"answer with {letters}", options), "question")
 
     def count(self, kind: str) -> int:
         """How many parts of a kind (`exercise`, `question`) there are."""

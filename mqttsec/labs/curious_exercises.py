@@ -209,34 +209,41 @@ BOOK.question(
     "The dashboard uses TLS to the broker. Who else can read its messages?",
     {"a": "the broker", "b": "nobody", "c": "whoever listens on the network"},
     "a", "TLS ends at the broker: it protects the channel, not the message",
+    "section 3",
 )
 BOOK.question(
     "A message is published at QoS 2 to a subscription of QoS 1. At which QoS is it delivered?",
     {"a": "0", "b": "1", "c": "2"},
     "b", "the smaller of both; each hop has its own QoS and its own Packet Identifiers",
+    "packets 11 and 12 in section 2",
 )
 BOOK.question(
     "At QoS 1 the PUBACK is lost with the connection. What does the publisher do when it is back?",
     {"a": "nothing", "b": "sends a new message", "c": "sends the PUBLISH again with DUP set"},
     "c", "it cannot know that the message had arrived; so the subscriber may get it twice",
+    "section 4",
 )
 BOOK.question(
     "What does 'exactly once' of QoS 2 cover?",
     {"a": "each hop, client to broker", "b": "the whole way in one piece", "c": "storage on disk"},
     "a", "publisher-broker and broker-subscriber each do it; the broker in the middle is trusted",
+    "the ladder of QoS 2 in section 4",
 )
 BOOK.question(
     "The payloads are encrypted end to end. What does the broker still learn?",
     {"a": "nothing", "b": "how many clients there are", "c": "topics, sizes, times, who talks to whom"},
     "c", "it needs the topic to route, and sizes and times come with every packet",
+    "section 3",
 )
 BOOK.question(
     "Which subscription gets a message on $lab/wind?",
     {"a": "#", "b": "+/wind", "c": "$lab/#"},
     "c", "a filter that begins with a wildcard does not match topics that begin with $ [MQTT-4.7.2-1]",
+    "exercise 1",
 )
 BOOK.question(
     "Who learns from a trace that the old logger is still in use?",
     {"a": "the broker alone", "b": "the broker, and a listener where there is no TLS", "c": "nobody"},
     "b", "CONNECT says MQTT 3.1.1 in its fifth field, in plain",
+    "section 3",
 )

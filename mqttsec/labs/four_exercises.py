@@ -315,34 +315,40 @@ BOOK.question(
     {"a": "in none", "b": "in 1, where it has no layer", "c": "in 2 and 3, where it decrypts"},
     "a",
     "it takes its own layer off and finds another one, under a key that it does not have",
+    "section 3",
 )
 BOOK.question(
     "Why does the station of Scheme 2 encrypt 2n times for n subscribers?",
     {"a": "to be safe", "b": "each subscriber has its own end-to-end key", "c": "the broker asks for it"},
     "b",
     "n inner layers under n keys K_PSi, and each gets an outer one under K_PB",
+    "exercise 1",
 )
 BOOK.question(
     "What does Scheme 4 give up against Scheme 3?",
     {"a": "the outer layer hides nothing", "b": "the broker cannot check", "c": "subscribers cannot check"},
     "a",
     "a tag shows that nothing was changed; the header of the inner layer is there for all to see",
+    "exercise 5",
 )
 BOOK.question(
     "A broker changes the ciphertext below its own layer. Who notices?",
     {"a": "nobody", "b": "the next broker", "c": "the subscriber, by the P-S tag"},
     "c",
     "B can make the outer tag anew, not the inner one: it has no key of the P-S layer",
+    "section 4",
 )
 BOOK.question(
     "The same bytes go to all subscribers. What must hold?",
     {"a": "they have one key in common", "b": "they trust the broker", "c": "they use TLS"},
     "a",
     "group keys: one encryption for all, and whoever has the key can seal as well (lab 05)",
+    "section 3",
 )
 BOOK.question(
     "Under published, a message is replayed on its way to the subscriber. Who notices?",
     {"a": "the broker", "b": "nobody", "c": "the subscriber"},
     "b",
     "the paper's tag covers the ciphertext alone; hardened puts a sequence number under it",
+    "section 4",
 )

@@ -215,24 +215,29 @@ BOOK.question(
     {"a": "a join is rarer", "b": "who leaves knows the secret, and could take the step too",
      "c": "a step is slower"},
     "b", "HKDF is public: whoever has the secret of a step has all later ones of its generation",
+    "section 3",
 )  # fmt: skip
 BOOK.question(
     "What does the step of a join keep from the new member?",
     {"a": "what was said before", "b": "what will be said", "c": "who else is a member"},
     "a", "HKDF does not run backwards: from step 5 there is no way to step 4",
+    "section 3",
 )  # fmt: skip
 BOOK.question(
     "A member was offline while another left. What does it need?",
     {"a": "nothing", "b": "a new certificate", "c": "the wrap of the new generation, which waits for it"},
     "c", "one wrap for each generation that began meanwhile; four generations are kept",
+    "section 1",
 )  # fmt: skip
 BOOK.question(
     "What does the tag under GK_P prove to a member?",
     {"a": "some member or the publisher made it", "b": "the publisher made it", "c": "the broker saw it"},
     "a", "all who have the key can make the tag: it is integrity within the group, not its source",
+    "section 4",
 )  # fmt: skip
 BOOK.question(
     "A group of 1000 loses a member every second. What hurts?",
     {"a": "the size of messages", "b": "999 wraps a second at station and broker", "c": "nothing"},
     "b", "here a leave is linear in n; key trees (LKH, MLS) make it logarithmic",
+    "section 5",
 )  # fmt: skip

@@ -208,34 +208,40 @@ BOOK.question(
     {"a": "AUTH is too short", "b": "only a client may begin an authentication", "c": "PUBLISH is encrypted"},
     "b",
     "MQTT 5 (4.12): the client begins, and may begin again; the server answers",
+    "section 1",
 )
 BOOK.question(
     "Who computes K_PSi?",
     {"a": "alice and bob", "b": "the broker, for both", "c": "all three"},
     "a",
     "the broker passes R_SP and R_PS on, but has neither private half",
+    "exercise 1",
 )
 BOOK.question(
     "B's signature of step 3 covers R_B and T_B alone. What can an attacker do with it?",
     {"a": "read K_PB", "b": "forge it", "c": "give it to another run, or to another client"},
     "c",
     "nothing under it says whom it answers: mixed runs, and misbinding",
+    "section 4",
 )
 BOOK.question(
     "The broker drops step 13 for ever. What is lost?",
     {"a": "secrecy", "b": "availability", "c": "both"},
     "b",
     "bob gets 0x88 after the time limit; whoever carries messages can always stop them",
+    "section 2",
 )
 BOOK.question(
     "An insider forges a message of alice's under Scheme 3. What stops it?",
     {"a": "a longer group key", "b": "a signature of alice on each message", "c": "the replay window"},
     "b",
     "all members hold the same key: its tag cannot tell them apart",
+    "section 5",
 )
 BOOK.question(
     "Under hardened, which key tags a message of alice's to the broker?",
     {"a": "the one that encrypts it", "b": "one for tags from alice to the broker", "c": "GK_P"},
     "b",
     "HKDF with a label: purpose, and from whom to whom",
+    "section 3",
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -91,7 +92,7 @@ class Table:
         return frame
 
     def _numeric(self) -> list[bool]:
-        """Which columns hold numbers alone, and are set to the right."""
+        """Which columns hold numbers alone, also as text ("28.9"), and are set to the right."""
         found = []
         for index in range(len(self.columns)):
             column = [row[index] for row in self.rows if row[index] not in (None, "")]
@@ -104,7 +105,12 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Cell]], title: str = "
     return Table(tuple(columns), tuple(tuple(row) for row in rows), title)
 
 
+_NUMBER = re.compile(r"-?\d+(\.\d+)?")
+
+
 def _is_number(cell: Cell) -> bool:
+    if isinstance(cell, str):
+        return _NUMBER.fullmatch(cell) is not None
     return isinstance(cell, (int, float)) and not isinstance(cell, bool)
 
 

@@ -43,7 +43,8 @@ def make_book() -> ExerciseBook:
         started(lab.pressed, "press Run first")
         return "pressed"
 
-    book.question("What is a kilogram?", {"a": "a mass", "b": "a force"}, "a", "the newton is the force")
+    options = {"a": "a mass", "b": "a force"}
+    book.question("What is a kilogram?", options, "a", "the newton is the force", "section 3")
     return book
 
 
@@ -77,9 +78,9 @@ def test_an_exercise_without_an_answer_looks_at_the_lab_alone(check: Checks, lab
 
 
 def test_a_question_takes_a_letter(check: Checks) -> None:
-    assert repr(check.question_1(...)) == "question 1: todo - a) a mass; b) a force"
-    assert repr(check.question_1("B")) == "question 1: wrong - not b (a force)"
-    assert repr(check.question_1("c")) == "question 1: wrong - answer with one of a, b"
+    assert repr(check.question_1(...)) == "question 1: todo - answer with a or b"
+    assert repr(check.question_1("B")) == "question 1: wrong - not b (a force): look again at section 3"
+    assert repr(check.question_1("c")) == "question 1: wrong - answer with a or b"
     assert repr(check.question_1(" a ")) == "question 1: ok - the newton is the force"
     assert check.questions() == "1. What is a kilogram?\n   a) a mass\n   b) a force"
 
@@ -146,7 +147,17 @@ def test_no_answer_at_all_makes_a_check_raise(answer: object) -> None:
     for part in ("exercise_1", "exercise_2", "question_1"):
         verdict = getattr(check, part)(answer)
         assert verdict.state in State
-        assert "\n" not in repr(verdict)
+        first, *rest = repr(verdict).split("\n")
+        assert first.startswith(f"{part.replace('_', ' ')}: ") and all(line.startswith("  ") for line in rest)
+
+
+def test_a_long_verdict_is_broken_between_words(check: Checks) -> None:
+    def complain(x):
+        raise ValueError("grams are not " + "kilograms " * 12)
+
+    lines = repr(check.exercise_2(complain)).splitlines()
+    assert len(lines) == 2 and all(len(line) <= 100 for line in lines)
+    assert lines[0].endswith("kilograms") and lines[1].startswith("  kilograms")
 
 
 def test_an_unknown_check_names_the_known_ones(check: Checks) -> None:

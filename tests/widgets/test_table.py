@@ -19,6 +19,13 @@ def test_text_is_aligned_numbers_to_the_right() -> None:
     ]
 
 
+def test_numbers_as_text_stand_under_each_other_as_well() -> None:
+    table = Table(("who", "us"), (("a", "28.9"), ("b", ""), ("c", "4.5")))
+    assert repr(table).splitlines() == ["who    us", "a    28.9", "b", "c     4.5"]
+    assert '<td class="mqs-n">4.5</td>' in table.html()
+    assert repr(Table(("version",), (("1.2.3",), ("4",)))) == "version\n1.2.3\n4"
+
+
 def test_wide_characters_and_long_cells_keep_the_columns() -> None:
     table = Table(("a", "b"), (("\u65e5\u672c", "x"), ("y" * 200, "z")))
     lines = repr(table).splitlines()
