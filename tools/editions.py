@@ -82,7 +82,7 @@ def execute(notebook: Any) -> Any:
             store_widget_state=False,
             resources={"metadata": {"path": folder}},
         ).execute()
-    return _normalised(notebook)
+    return normalised(notebook)
 
 
 def to_text(notebook: Any) -> str:
@@ -117,7 +117,7 @@ def _cell(cell: SourceCell, teacher: bool) -> Any:
     return made
 
 
-def _normalised(notebook: Any) -> Any:
+def normalised(notebook: Any) -> Any:
     """The executed notebook without what differs from run to run."""
     # JSON and back: the client's own objects and their shared parts become plain data.
     clean = nbformat.from_dict(json.loads(json.dumps(notebook)))
