@@ -14,6 +14,7 @@ import ipywidgets
 from mqttsec.errors import ConfigurationError
 from mqttsec.trace import Ladder, svg_ladder
 from mqttsec.widgets.look import block, columns, standalone, text
+from mqttsec.widgets.names import SAID
 from mqttsec.widgets.shell import Panel, row_of
 from mqttsec.widgets.stepper import ROOM
 from mqttsec.widgets.table import Table
@@ -21,6 +22,7 @@ from mqttsec.widgets.table import Table
 _STYLE = """<style>
 .mqs-console .mqs-less .mqs-more{flex:1 1 400px}
 .mqs-console .mqs-less .mqs-less{flex:1 1 320px}
+.mqs-console .mqs-less .mqs-more td:not(:first-child){white-space:nowrap}
 </style>"""
 """Keys and bytes stand side by side below a ladder, one below the other beside it."""
 
@@ -144,6 +146,7 @@ class ConsoleWidget(Panel):
         ):
             button.tooltip = tip
         self.said = ipywidgets.Label()
+        self.said.add_class(SAID)
         steps = row_of([self.back, self.next, self.reset, self.end])
         steps.layout.margin = "0 14px 0 0"
         meddling = row_of(

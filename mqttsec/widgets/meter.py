@@ -10,6 +10,7 @@ import ipywidgets
 
 from mqttsec.errors import ConfigurationError
 from mqttsec.widgets.explorer import Choice, Control
+from mqttsec.widgets.names import PANEL, SAID, Names
 from mqttsec.widgets.plot import PlotView, Points
 from mqttsec.widgets.shell import _slider
 
@@ -62,6 +63,7 @@ class MeterWidget(ipywidgets.VBox):  # type: ignore[misc, unused-ignore]
             min=0.0, max=1.0, layout=ipywidgets.Layout(width="180px", margin="2px 8px 2px 16px")
         )
         self.said = ipywidgets.Label("not started")
+        self.said.add_class(SAID)
         self.sliders: Mapping[str, Any] = {control.name: _slider(control) for control in controls}
         self.plot = PlotView(model.figure(), name)
         self._view = ipywidgets.HTML(model.html())
@@ -73,8 +75,10 @@ class MeterWidget(ipywidgets.VBox):  # type: ignore[misc, unused-ignore]
                 ipywidgets.HBox(list(self.sliders.values()), layout=wrap),
                 self.plot,
                 self._view,
+                Names(),
             ]
         )
+        self.add_class(PANEL)
         self.start.on_click(lambda _: self._start())
         self.stop.on_click(lambda _: self._stop())
         self.reset.on_click(lambda _: self._reset())
@@ -157,8 +161,8 @@ class MeterWidget(ipywidgets.VBox):  # type: ignore[misc, unused-ignore]
                 for child in row.children:
                     child.close()
                 row.close()
-            self.plot.close()
-            self._view.close()
+            for child in self.children[2:]:
+                child.close()
             super().close()
 
     def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets
 
 from mqttsec.errors import MqttsecError
+from mqttsec.widgets.names import PANEL, SAID, Names
 from mqttsec.widgets.plot import PlotView, Points
 
 if TYPE_CHECKING:
@@ -46,9 +47,11 @@ class RunWidget(ipywidgets.VBox):  # type: ignore[misc, unused-ignore]
         self.run = ipywidgets.Button(description="Run", button_style="primary", layout=_BUTTON)
         self.stop = ipywidgets.Button(description="Stop", disabled=True, layout=_BUTTON)
         self.state = ipywidgets.Label("not started: press Run")
+        self.state.add_class(SAID)
         self.plot = PlotView(figure(), name)
         row = ipywidgets.HBox([self.run, self.stop, self.state])
-        super().__init__([row, self.plot])
+        super().__init__([row, self.plot, Names()])
+        self.add_class(PANEL)
         self.run.on_click(lambda _: self.start())
         self.stop.on_click(lambda _: self._halt.set())
 
@@ -107,7 +110,7 @@ class RunWidget(ipywidgets.VBox):  # type: ignore[misc, unused-ignore]
             self._closed = True
             self._halt.set()
         self.wait(_PATIENCE)
-        for child in (self.plot, *self.children[0].children, self.children[0]):
+        for child in (*self.children[0].children, *self.children):
             child.close()
         super().close()
 

@@ -15,14 +15,15 @@ import ipywidgets
 
 from mqttsec.widgets.explorer import Choice, Control, Explorer
 from mqttsec.widgets.look import standalone
-from mqttsec.widgets.names import Names
+from mqttsec.widgets.names import PANEL, Names
 from mqttsec.widgets.stepper import Stepper
 
 _BUTTON = ipywidgets.Layout(width="64px")
 _APART = "2px 2px 2px 16px"
 """Margin of what begins a new group of controls."""
-_WHOLE, _FRACTION = "226px", "264px"
-"""Width of sliders: three and Reset stand in a row beside the file browser on a screen of 1280 pixels."""
+_WHOLE, _FRACTION = (172, 226), (200, 264)
+"""Least and greatest width of sliders: two of them, two lists and Reset stand in a row beside the file browser
+on a screen of 1280 pixels."""
 
 
 class Panel(ipywidgets.VBox):  # type: ignore[misc, unused-ignore]
@@ -33,7 +34,7 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc, unused-ignore]
         self._closed = False
         self._view = ipywidgets.HTML()
         super().__init__([row_of(controls), self._view, Names()])
-        self.add_class("mqs-panel")
+        self.add_class(PANEL)
 
     @property
     def html(self) -> str:
@@ -176,12 +177,13 @@ def _slider(control: Control | Choice) -> Any:
     style = {"description_width": "initial"}
     if isinstance(control, Choice):
         # As wide as its longest word needs, in a proportional font of 13 pixels, with the arrow.
-        width = 7 * (len(control.label) + max(map(len, control.options))) + 52
+        width = int(7.4 * (len(control.label) + max(map(len, control.options)))) + 56
         return ipywidgets.Dropdown(
             options=control.options, value=control.start, description=control.label, style=style,
             layout=ipywidgets.Layout(width=f"{width}px", margin="2px 14px 2px 2px"),
         )
-    layout = ipywidgets.Layout(width=_WHOLE if control.is_whole else _FRACTION)
+    least, most = _WHOLE if control.is_whole else _FRACTION
+    layout = ipywidgets.Layout(flex=f"1 1 {least}px", min_width=f"{least}px", max_width=f"{most}px")
     if control.is_whole:
         return ipywidgets.IntSlider(
             value=int(control.start), min=int(control.low), max=int(control.high), step=int(control.step),

@@ -104,3 +104,11 @@ def test_a_closed_meter_stops_and_takes_nothing() -> None:
 def test_a_page_without_a_kernel_gets_a_line() -> None:
     _, widget = meter()
     assert widget._repr_mimebundle_()["text/plain"] == "A test: press Start"
+
+
+def test_what_happens_is_announced_and_every_part_is_closed() -> None:
+    _, widget = meter()
+    assert "mqs-panel" in widget._dom_classes and "mqs-said" in widget.said._dom_classes
+    parts = [*widget.children, *widget.children[0].children, *widget.children[1].children]
+    widget.close()
+    assert [part for part in parts if part.comm is not None] == []
