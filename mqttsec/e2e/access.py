@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from mqttsec.e2e import control
@@ -12,6 +13,31 @@ from mqttsec.e2e.journal import Journal
 from mqttsec.e2e.terms import KeyName
 from mqttsec.mqtt5.session import Session
 from mqttsec.packets import Properties, ReasonCode
+
+
+@dataclass(frozen=True)
+class Sealing:
+    """The `series` of all channels of one broker side: each receiver's copy under its own key."""
+
+    machine: Broker
+    """B."""
+    journal: Journal
+    """Where its work is entered."""
+
+    def __call__(
+        self, topic: str, payload: bytes, shared: dict[Any, Any], client_ids: Sequence[str]
+    ) -> Iterator[bytes | None]:
+        """What each of these clients is sent, one after the other; None for one who is no receiver."""
+        copies = self.machine.outbound_each(topic, payload, shared, client_ids)
+        return self._entered(topic, client_ids, copies) if self.journal.listens else copies
+
+    def _entered(
+        self, topic: str, client_ids: Sequence[str], copies: Iterator[bytes | None]
+    ) -> Iterator[bytes | None]:
+        for client_id, sealed in zip(client_ids, copies, strict=True):
+            if sealed is not None:
+                self.journal.forwarded(client_id, f"a message on {topic}")
+            yield sealed
 
 
 class SchemeChannel:
@@ -30,6 +56,8 @@ class SchemeChannel:
     ) -> None:
         self.client_id = client_id
         """Whose channel."""
+        self.series = Sealing(machine, journal)
+        """Makes the copies of all who have a key of their own."""
         self._taken = taken
         self._machine = machine
         self._protected = protected

@@ -6,6 +6,7 @@ It holds K_PB, K_BSi and GK_B, and never K_PSi or GK_P: it has no way to make th
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -441,3 +442,9 @@ class Broker:
             return self._audiences.seal(client_id, wire_topic, payload, shared)
         except LayerRefused as error:
             raise error.at(self.party.title, "Block 3") from None
+
+    def outbound_each(
+        self, wire_topic: str, payload: bytes, shared: dict[Any, Any], client_ids: Sequence[str]
+    ) -> Iterator[bytes | None]:
+        """`outbound` for one after the other; None for one who is not a receiver. Nothing is made ahead."""
+        return self._audiences.seal_each(wire_topic, payload, shared, client_ids)

@@ -8,11 +8,14 @@ Message, which comes with the CONNECT before there is a channel, does not pass `
 A channel may also have a method `alike(topic)`: channels that return the same thing other than None make
 the same of every message on that Topic Name, and `outbound` of one of them serves all. The answer is asked
 for once a route: `Router.forget()` says that it has changed.
+
+Where every client gets a copy of its own, channels may have a `series` in common. It makes the copies of one
+message one after the other, so that each is on its way before the next is begun, and none is kept.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any, Protocol
 
 from mqttsec.packets import Properties
@@ -36,6 +39,17 @@ class Channel(Protocol):
         `shared` belongs to this one message and is the same for all its receivers: what is equal for
         many of them (a group key's ciphertext) is computed once and kept there.
         """
+
+
+Series = Callable[[str, bytes, dict[Any, Any], Sequence[str]], Iterator[bytes | None]]
+"""Takes (topic, payload, shared, Client Identifiers); yields what `outbound` makes of the payload for each of
+these clients, None where it refuses. Properties pass as they are."""
+
+
+def series_of(channel: Channel) -> Series | None:
+    """What makes the copies of this channel and of others; None: `outbound` does."""
+    made: Series | None = getattr(channel, "series", None)
+    return made
 
 
 def kinship(channel: Channel, topic: str) -> Hashable | None:

@@ -14,7 +14,7 @@ from mqttsec.errors import MqttsecError
 from mqttsec.mqtt5.faults import report_fault
 from mqttsec.mqtt5.message import Form, Message, forwarded
 from mqttsec.mqtt5.outbox import Delivery, Outbox
-from mqttsec.mqtt5.router import Group, Line, Plan, Route, Target
+from mqttsec.mqtt5.router import Apart, Group, Line, Plan, Route, Target
 from mqttsec.mqtt5.session import Session
 from mqttsec.packets import ReasonCode
 
@@ -43,6 +43,8 @@ def publish(broker: Broker, message: Message, route: Route) -> bool:
         # Refused, or a fault of this one: each of the others may say for itself.
         for session in (*(line[2] for line in group.lines), *group.away):
             deliver(broker, session, message, group.form)
+    for apart in plan.apart:
+        _publish_apart(broker, message, apart)
     if plan.singles or route.shared:
         _publish_singly(broker, message, route, plan)
     broker.schedule_flush()
@@ -79,6 +81,38 @@ def _publish_now(broker: Broker, message: Message, made: Message, group: Group) 
         outbox.admit(delivery)
     number(broker, delivery, late, head, tail)
     keep_for(broker, delivery, away)
+
+
+def _publish_apart(broker: Broker, message: Message, apart: Apart) -> None:
+    """Deliver copies that are made for each receiver: the next is begun when the last has been written."""
+    form, series, lines, names = apart
+    at_once = broker.alone and not broker.dirty
+    size, head, done = -1, b"", 0
+    try:
+        for (outlet, _, _), payload in zip(
+            lines, series(message.topic, message.payload, message.shared, names), strict=True
+        ):
+            done += 1
+            if payload is None:
+                continue
+            if len(payload) != size:
+                size = len(payload)
+                head = message.before(form, size)
+            frame = head + payload
+            descriptor = outlet.direct
+            if not at_once or descriptor < 0:
+                outlet.push(frame)
+                continue
+            try:
+                sent = write(descriptor, frame)
+            except OSError:
+                sent = 0
+            if sent != len(frame):
+                outlet.push(frame[sent:])
+    except Exception:
+        # A fault in one copy: it and the rest are made each for itself, and report for themselves.
+        for _, _, session in lines[done:]:
+            deliver(broker, session, message, form)
 
 
 def keep_for(broker: Broker, delivery: Delivery, away: Iterable[Session]) -> None:

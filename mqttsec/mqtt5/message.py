@@ -169,26 +169,38 @@ class Message:
         left = None if self.expiry is None else max(0, self.expiry - int(now - self.received_at))
         return self._encode(form, left, topic, alias)
 
+    def before(self, form: Form, size: int) -> bytes:
+        """A QoS 0 PUBLISH up to a payload of `size` bytes, which a channel makes in place of ours."""
+        properties = self._properties(form, self.expiry, None)
+        return _head(form, self.topic_bytes, len(properties) + size) + properties
+
     def _encode(
         self, form: Form, expiry: int | None, topic: bytes | None = None, alias: int | None = None
     ) -> tuple[bytes, bytes]:
         name = self.topic_bytes if topic is None else topic
-        tail = self.payload
-        if form.protocol >= MQTT_5:
-            properties = self.unaltered
-            if expiry is not None:
-                properties = (
-                    bytes((PropertyId.MESSAGE_EXPIRY_INTERVAL,)) + expiry.to_bytes(4, "big") + properties
-                )
-            for identifier in form.identifiers:
-                properties += bytes((PropertyId.SUBSCRIPTION_IDENTIFIER,)) + variable_byte_integer(identifier)
-            if alias is not None:
-                properties += bytes((PropertyId.TOPIC_ALIAS,)) + alias.to_bytes(2, "big")
-            tail = variable_byte_integer(len(properties)) + properties + tail
-        length = 2 + len(name) + (2 if form.qos else 0) + len(tail)
-        first = 0x30 | form.qos << 1 | form.retain
-        head = b"".join((bytes((first,)), variable_byte_integer(length), len(name).to_bytes(2, "big"), name))
+        tail = self._properties(form, expiry, alias) + self.payload
+        head = _head(form, name, len(tail))
         return (head, tail) if form.qos else (head + tail, b"")
+
+    def _properties(self, form: Form, expiry: int | None, alias: int | None) -> bytes:
+        """Property Length and properties; nothing in 3.1.1."""
+        if form.protocol < MQTT_5:
+            return b""
+        properties = self.unaltered
+        if expiry is not None:
+            properties = bytes((PropertyId.MESSAGE_EXPIRY_INTERVAL,)) + expiry.to_bytes(4, "big") + properties
+        for identifier in form.identifiers:
+            properties += bytes((PropertyId.SUBSCRIPTION_IDENTIFIER,)) + variable_byte_integer(identifier)
+        if alias is not None:
+            properties += bytes((PropertyId.TOPIC_ALIAS,)) + alias.to_bytes(2, "big")
+        return variable_byte_integer(len(properties)) + properties
+
+
+def _head(form: Form, name: bytes, size: int) -> bytes:
+    """A PUBLISH up to its Packet Identifier; `size` are the bytes of its properties and payload."""
+    length = 2 + len(name) + (2 if form.qos else 0) + size
+    first = 0x30 | form.qos << 1 | form.retain
+    return b"".join((bytes((first,)), variable_byte_integer(length), len(name).to_bytes(2, "big"), name))
 
 
 def with_dup(head: bytes) -> bytes:

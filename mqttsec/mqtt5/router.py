@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, NamedTuple
 
-from mqttsec.mqtt5.channel import kinship
+from mqttsec.mqtt5.channel import Series, kinship, series_of
 from mqttsec.mqtt5.hooks import Relay, Service
 from mqttsec.mqtt5.message import Form
 from mqttsec.mqtt5.outbox import Outbox
@@ -152,6 +152,19 @@ class Group(NamedTuple):
     """Those that are not."""
 
 
+class Apart(NamedTuple):
+    """Receivers whose channels make each of them a copy of its own, QoS 0."""
+
+    form: Form
+    """The wire form of their copies."""
+    series: Series
+    """Makes the copies."""
+    lines: tuple[Line, ...]
+    """Those that are connected."""
+    names: tuple[str, ...]
+    """Their Client Identifiers."""
+
+
 class Plan(NamedTuple):
     """The receivers of a topic for one (QoS, RETAIN) of the publisher."""
 
@@ -159,6 +172,8 @@ class Plan(NamedTuple):
     """Sessions whose copies are made once for all."""
     alike: tuple[Group, ...]
     """Sessions whose channels make the same of a message: the first one's does it for all."""
+    apart: tuple[Apart, ...]
+    """Sessions whose channels make a copy for each, at QoS 0."""
     singles: tuple[Target, ...]
     """Sessions whose copy needs a look of its own: channel, Topic Alias, packet limit, No Local."""
 
@@ -202,13 +217,12 @@ class Route:
     def _make_plan(self, qos: int, retain: bool) -> Plan:
         groups: dict[Form, list[Session]] = {}
         alike: dict[tuple[Form, Hashable], list[Session]] = {}
+        apart: dict[tuple[Form, Series], list[Session]] = {}
         singles = []
         for target in self.targets:
             session = target.session
             connection, channel = session.connection, session.channel
-            kin = None if channel is None else kinship(channel, self.topic)
-            own = channel is not None and kin is None
-            if own or target.no_local or (connection and connection.copies.needed):
+            if target.no_local or (connection and connection.copies.needed):
                 singles.append(target)
                 continue
             form = target.form(qos, retain)
@@ -216,11 +230,18 @@ class Route:
                 continue
             if channel is None:
                 groups.setdefault(form, []).append(session)
-            else:
+                continue
+            kin, series = kinship(channel, self.topic), series_of(channel)
+            if kin is not None:
                 alike.setdefault((form, kin), []).append(session)
+            elif series is not None and not form.qos:
+                apart.setdefault((form, series), []).append(session)
+            else:
+                singles.append(target)
         return Plan(
             tuple(_group(form, sessions) for form, sessions in groups.items()),
             tuple(_group(form, sessions) for (form, _), sessions in alike.items()),
+            tuple(_apart(form, series, sessions) for (form, series), sessions in apart.items()),
             tuple(singles),
         )
 
@@ -232,6 +253,11 @@ def _group(form: Form, sessions: list[Session]) -> Group:
         if session.connection is not None
     )
     return Group(form, lines, tuple(session for session in sessions if session.connection is None))
+
+
+def _apart(form: Form, series: Series, sessions: list[Session]) -> Apart:
+    lines = _group(form, sessions).lines
+    return Apart(form, series, lines, tuple(session.client_id for _, _, session in lines))
 
 
 class Router:

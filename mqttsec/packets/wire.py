@@ -265,6 +265,8 @@ def variable_byte_integer(value: int, name: str = "Remaining Length") -> bytes:
         raise MalformedPacketError(f"{name}: {value} does not fit into a Variable Byte Integer")
     if value < 0x80:
         return bytes((value,))
+    if value < 0x4000:
+        return bytes((value & 0x7F | 0x80, value >> 7))
     out = bytearray()
     while value >= 0x80:
         out.append(value & 0x7F | 0x80)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mqttsec.crypto import Key, Operation, Profile, Purpose, pair_keys
+from mqttsec.crypto import Key, Operation, Profile, Purpose, ciphers, pair_keys
 from mqttsec.crypto.groupkey import Epoch
 from mqttsec.e2e import SCHEMES, LayerCheck, LayerRefused, Mode, Protection, Setup, decode
 from mqttsec.e2e.channel import Opener, Place, Sealer, Window, parse, recipient_topic, split_recipient
@@ -310,6 +310,59 @@ def test_who_is_no_receiver_gets_nothing() -> None:
             world.broker.outbound("eve", wire_topic, routed, {})
         with pytest.raises(LayerRefused, match="no receiver"):
             world.broker.outbound("s1", "elsewhere/s1", routed, {})
+
+
+@EVERY_SETUP
+def test_a_series_of_copies_is_what_each_would_get(setup: Setup) -> None:
+    world = ready(setup, "s1", "s2", "s3")
+    names = ["s2", "eve", "s1", "s3", "s2"]
+    for wire_topic, payload in world.publisher.protect(TOPIC, b"12.8"):
+        routed = world.broker.inbound("alice", wire_topic, payload)
+        copies = list(world.broker.outbound_each(wire_topic, routed, {}, names))
+        opened = set()
+        for name, copy in zip(names, copies, strict=True):
+            if copy is None:
+                with pytest.raises(LayerRefused):
+                    world.broker.outbound(name, wire_topic, routed, {})
+            else:
+                assert len(copy) == len(world.broker.outbound(name, wire_topic, routed, {}))
+                if name not in opened:
+                    assert world.subscribers[name].open(wire_topic, copy).message == b"12.8"
+                opened.add(name)
+        expected = {split_recipient(wire_topic)[1]} if setup.individual else {"s1", "s2", "s3"}
+        assert opened == expected
+
+
+def test_a_series_makes_no_copy_ahead() -> None:
+    world = ready(Setup(2, mode=Mode.SINGLE_CIPHERTEXT), "s1", "s2", "s3")
+    ((wire_topic, payload),) = world.publisher.protect(TOPIC, b"12.8")
+    routed = world.broker.inbound("alice", wire_topic, payload)
+    counted = world.operations[world.broker.party.name]
+    copies = world.broker.outbound_each(wire_topic, routed, {}, ["s1", "eve", "s2", "s3"])
+    spent = []
+    for _ in range(4):
+        before = counted.tally
+        next(copies)
+        spent.append(str(counted.tally - before))
+    assert spent == ["E + H", "0", "E + H", "E + H"]
+
+
+def test_in_a_series_a_spent_key_costs_nobody_else_anything(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ciphers, "MESSAGES_PER_BOX", 3)
+    world = ready(Setup(2, mode=Mode.SINGLE_CIPHERTEXT), "s1", "s2")
+    ((wire_topic, payload),) = world.publisher.protect(TOPIC, b"12.8")
+    routed = world.broker.inbound("alice", wire_topic, payload)
+    for _ in range(2):
+        assert None not in world.broker.outbound_each(wire_topic, routed, {}, ["s1"])
+    copies = world.broker.outbound_each(wire_topic, routed, {}, ["s1", "s2", "s1", "s2"])
+    assert [copy is None for copy in copies] == [False, False, True, False]
+
+
+def test_a_series_of_what_is_no_layer_is_refused_to_all() -> None:
+    for setup in SETUPS:
+        world = ready(setup, "s1")
+        topic = world.subscribers["s1"].topic_filter(TOPIC)
+        assert list(world.broker.outbound_each(topic, b"plain text", {}, ["s1", "eve"])) == [None, None]
 
 
 def test_what_is_not_protected_is_refused() -> None:
