@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from mqttsec.on_demand import on_demand
 
 if TYPE_CHECKING:
+    from mqttsec.mqtta.announcers import Limits as Limits
     from mqttsec.mqtta.bridge import BridgeBroker as BridgeBroker
     from mqttsec.mqtta.companion import Companion as Companion
     from mqttsec.mqtta.discovery import DiscoveryBroker as DiscoveryBroker
-    from mqttsec.mqtta.discovery import Limits as Limits
     from mqttsec.mqtta.discovery_client import DiscoveryClient as DiscoveryClient
     from mqttsec.mqtta.drawing import Decision as Decision
     from mqttsec.mqtta.lab_network import LabNetwork as LabNetwork
@@ -42,7 +42,7 @@ _HOME = {
     "DiscoveryClient": "discovery_client",
     "Form": "policies",
     "LabNetwork": "lab_network",
-    "Limits": "discovery",
+    "Limits": "announcers",
     "Network": "network",
     "Path": "seen",
     "PathRule": "policies",

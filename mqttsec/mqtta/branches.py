@@ -1,8 +1,9 @@
 """The table of a bridge broker's subscriptions: from whom, to whom. Pure: nothing is sent here.
 
 A `Branch` is the part of a subscription's path that this broker holds: receivers downstream, at most one
-upstream. In the published form a branch is all that is known of a topic, and may have several upstreams; that
-is where cycles come from.
+upstream. Where later subscriptions have joined, a receiver stands for one or more of them, each known by its
+session at the public broker. In the published form a branch is all that is known of a topic, and may have
+several upstreams; that is where cycles come from.
 """
 
 from __future__ import annotations
@@ -39,8 +40,12 @@ class PublicUpstream(NamedTuple):
 
     at: At
     """Which one."""
-    session: str
-    """Client Identifier there."""
+
+
+Sessions = tuple[str, ...]
+"""Subscriptions by the Client Identifiers of their sessions at the public broker.
+
+An empty one stands for any number of subscriptions at QoS 0, for which no session has to outlive anything."""
 
 
 Upstream = PeerUpstream | PublicUpstream
@@ -58,8 +63,6 @@ class Branch:
     """Class of QoS, where topics have classes."""
     first: bool
     """True at the first bridge broker of the path: it forwards without a draw."""
-    session: str
-    """Client Identifier for the public broker, kept along the path; empty: any."""
     hops: int
     """Bridge brokers that may still be passed."""
     token: str
@@ -68,16 +71,58 @@ class Branch:
     """Who opened it."""
     qos: int = 0
     """QoS at which the upstream is asked; no receiver has a higher one."""
+    fresh: bool = False
+    """True on a path drawn anew: it takes sessions over, and joins no other on its way to them."""
     receivers: dict[Receiver, int] = field(default_factory=dict)
     """QoS of each receiver."""
+    behind: dict[Receiver, Sessions] = field(default_factory=dict)
+    """The subscriptions that each receiver stands for."""
     upstreams: list[Upstream] = field(default_factory=list)
     """Where messages come from."""
     acknowledged: bool = False
     """True once the upstream acknowledged the subscription."""
-    waiting: list[Callable[[int], None]] = field(default_factory=list)
+    established: bool = False
+    """True once any upstream has: from then on it is drawn anew when it breaks, never refused."""
+    told: Sessions = ()
+    """The subscriptions that the upstream was told of last."""
+    granted: frozenset[str] = frozenset()
+    """Those that it has acknowledged."""
+    waiting: list[tuple[Receiver, Callable[[int], None]]] = field(default_factory=list)
     """Who is told the Reason Code when it is known (0 to 2 granted)."""
     tries: int = 0
     """Next hops that were tried without success since the last one that worked."""
+    shrinking: int = 0
+    """Times that the upstream was told of lost subscriptions and has not answered yet."""
+    unsettled: list[Callable[[], None]] = field(default_factory=list)
+    """Acknowledgements that wait for these answers."""
+
+    @property
+    def sessions(self) -> Sessions:
+        """All subscriptions, in the order in which they came."""
+        return tuple(dict.fromkeys(session for each in self.behind.values() for session in each))
+
+    def settle(self, acknowledge: Callable[[], None]) -> None:
+        """Acknowledge a message upstream: not before it is known there who will not get it from here.
+
+        Else it would be taken from the session of a subscription whose path has just broken.
+        """
+        if self.shrinking:
+            self.unsettled.append(acknowledge)
+        else:
+            acknowledge()
+
+    def shrunk(self) -> None:
+        """The upstream knows."""
+        self.shrinking -= 1
+        if not self.shrinking:
+            unsettled, self.unsettled = self.unsettled, []
+            for acknowledge in unsettled:
+                acknowledge()
+
+    def cut(self) -> None:
+        """Nothing comes from the upstream any more, and nothing that it asked or said counts."""
+        self.acknowledged, self.granted, self.told = False, frozenset(), ()
+        self.shrinking, self.unsettled = 0, []
 
     @property
     def upstream(self) -> Upstream | None:
@@ -91,7 +136,7 @@ class Branches:
     def __init__(self) -> None:
         self._count = 0
         self._by_receiver: dict[Receiver, Branch] = {}
-        self._by_upstream: dict[Upstream, Branch] = {}
+        self._by_upstream: dict[PeerUpstream, Branch] = {}
         self._by_topic: dict[str, list[Branch]] = {}
 
     def __iter__(self) -> Iterator[Branch]:
@@ -110,12 +155,12 @@ class Branches:
         first: bool,
         token: str,
         previous: str,
-        session: str = "",
         hops: int = 0,
+        fresh: bool = False,
     ) -> Branch:
         """A new branch without receivers and upstream."""
         self._count += 1
-        branch = Branch(self._count, actual, qos_class, first, session, hops, token, previous, qos)
+        branch = Branch(self._count, actual, qos_class, first, hops, token, previous, qos, fresh)
         self._by_topic.setdefault(actual, []).append(branch)
         return branch
 
@@ -133,9 +178,10 @@ class Branches:
                 return branch
         return None
 
-    def receive(self, branch: Branch, receiver: Receiver, qos: int) -> None:
-        """Enter a receiver; one that was entered elsewhere must have left before."""
+    def receive(self, branch: Branch, receiver: Receiver, qos: int, sessions: Sessions = ()) -> None:
+        """Enter a receiver, or change it; one that was entered elsewhere must have left before."""
         branch.receivers[receiver] = qos
+        branch.behind[receiver] = sessions
         self._by_receiver[receiver] = branch
 
     def of_receiver(self, receiver: Receiver) -> Branch | None:
@@ -152,6 +198,7 @@ class Branches:
         if branch is None:
             return None
         branch.receivers.pop(receiver, None)
+        branch.behind.pop(receiver, None)
         if branch.receivers:
             return None
         self.close(branch)
@@ -162,7 +209,8 @@ class Branches:
         for receiver in branch.receivers:
             self._by_receiver.pop(receiver, None)
         for upstream in branch.upstreams:
-            self._by_upstream.pop(upstream, None)
+            if isinstance(upstream, PeerUpstream):
+                self._by_upstream.pop(upstream, None)
         branches = self._by_topic.get(branch.actual, [])
         if branch in branches:
             branches.remove(branch)
@@ -177,22 +225,20 @@ class Branches:
         """Messages of a branch come from there."""
         if upstream not in branch.upstreams:
             branch.upstreams.append(upstream)
-        self._by_upstream[upstream] = branch
+        if isinstance(upstream, PeerUpstream):
+            self._by_upstream[upstream] = branch
 
     def remove_upstream(self, branch: Branch, upstream: Upstream) -> None:
         """No more."""
         if upstream in branch.upstreams:
             branch.upstreams.remove(upstream)
-        self._by_upstream.pop(upstream, None)
+        if isinstance(upstream, PeerUpstream):
+            self._by_upstream.pop(upstream, None)
 
-    def of_upstream(self, upstream: Upstream) -> Branch | None:
-        """The branch that an upstream serves."""
+    def of_upstream(self, upstream: PeerUpstream) -> Branch | None:
+        """The branch that a bridge broker upstream serves."""
         return self._by_upstream.get(upstream)
 
     def through(self, at: At) -> list[tuple[Branch, PeerUpstream]]:
         """The branches with an upstream at a bridge broker."""
-        return [
-            (branch, upstream)
-            for upstream, branch in self._by_upstream.items()
-            if isinstance(upstream, PeerUpstream) and upstream.at == at
-        ]
+        return [(branch, upstream) for upstream, branch in self._by_upstream.items() if upstream.at == at]

@@ -7,7 +7,6 @@ broker itself knows nothing of that: this is an extension that relays T_F (`mqtt
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
 from collections import deque
 from collections.abc import Callable
@@ -16,54 +15,25 @@ from mqttsec.errors import ConfigurationError, MqttsecError
 from mqttsec.mqtt5 import Broker, BrokerSettings
 from mqttsec.mqtt5.hooks import Arrival
 from mqttsec.mqtt5.session import Session
-from mqttsec.mqtta.carrying import Carrying
+from mqttsec.mqtta.carrying import Carrying, Meddle
 from mqttsec.mqtta.directory import Directory
-from mqttsec.mqtta.drawing import Draw, Drawer
+from mqttsec.mqtta.drawing import Avoided, Draw, Drawer
 from mqttsec.mqtta.errors import NoPublicBroker
 from mqttsec.mqtta.links import Dialer, Link
 from mqttsec.mqtta.marks import BRIDGE
 from mqttsec.mqtta.notices import At
 from mqttsec.mqtta.policies import Policies
+from mqttsec.mqtta.published import Fuse
 from mqttsec.mqtta.returning import Returning
 from mqttsec.mqtta.seen import Direction, Observer, Seen, fingerprint
 from mqttsec.mqtta.topics import T_F
 from mqttsec.net import MemoryNetwork, MemoryServer
-from mqttsec.packets import Properties, SubscribeFilter
+from mqttsec.packets import Properties, ReasonCode, SubscribeFilter
 from mqttsec.trace.events import EventKind
 
-_log = logging.getLogger(__name__)
-
-AVOID_SECONDS = 30.0
-"""For so long a bridge broker that did not answer is not drawn."""
 SESSION_EXPIRY = 60
 """Seconds for which the sessions between bridge brokers, and at public brokers, outlive a connection."""
 COMPLAINTS_KEPT = 1000
-COPIES = 1000
-"""Published form: after so many copies of one message it is taken to circulate, and stopped."""
-
-
-Meddle = Callable[[Direction, str, bytes], "bytes | None"]
-"""An active attack: (direction, T_A, payload) gives what is passed on; None: it only says that it has."""
-
-
-class Fuse:
-    """Stops messages that circulate, as they do in the published form; one for a whole network.
-
-    No bridge broker of the paper has it: without it a lab, and the machine, would never come to rest.
-    """
-
-    def __init__(self, copies: int = COPIES) -> None:
-        self.copies = copies
-        self.circulating: set[object] = set()
-        """Messages that were stopped."""
-        self._counts: dict[object, int] = {}
-
-    def passes(self, key: object) -> bool:
-        """Whether one more copy of a message may go on."""
-        count = self._counts[key] = self._counts.get(key, 0) + 1
-        if count > self.copies:
-            self.circulating.add(key)
-        return count <= self.copies
 
 
 class BridgeBroker:
@@ -129,7 +99,7 @@ class BridgeBroker:
         self._server: MemoryServer | None = None
         self._peers: dict[At, Link] = {}
         self._publics: dict[At, Link] = {}
-        self._avoided: dict[At, float] = {}
+        self._avoided = Avoided()
         self._origins: dict[Session, str | None] = {}
         self._tasks: set[asyncio.Task[object]] = set()
         self._closing: dict[asyncio.Task[None], Link] = {}
@@ -242,7 +212,10 @@ class BridgeBroker:
         self, session: Session, wanted: SubscribeFilter, properties: Properties, answer: Callable[[int], None]
     ) -> None:
         """A client or bridge broker subscribes under T_F."""
-        self.returning.subscribe(session, wanted, properties, answer)
+        if self.running:
+            self.returning.subscribe(session, wanted, properties, answer)
+        else:
+            answer(ReasonCode.UNSPECIFIED_ERROR)
 
     def unsubscribe(self, session: Session, topic_filter: str, properties: Properties) -> int:
         """A client or bridge broker gives up a subscription under T_F."""
@@ -278,16 +251,12 @@ class BridgeBroker:
     def draw(self, first: bool, may_forward: bool = True) -> Draw:
         """Draw the next hop. Raises `NoPeers`."""
         assert self._drawer is not None
-        avoid: tuple[At, ...] = ()
-        if self._avoided:
-            now = self.now()
-            self._avoided = {at: until for at, until in self._avoided.items() if until > now}
-            avoid = tuple(self._avoided)
+        avoid = self._avoided.at(self.now())
         return self._drawer.draw(self.directory.peers, first, avoid, may_forward)
 
     def avoid(self, at: At) -> None:
         """Do not draw a bridge broker for a while."""
-        self._avoided[at] = self.now() + AVOID_SECONDS
+        self._avoided.add(at, self.now())
 
     def peer_link(self, at: At) -> Link:
         """The session at another bridge broker; opened if need be."""
@@ -335,7 +304,7 @@ class BridgeBroker:
 
     def _peer_news(self, at: At, present: bool) -> None:
         if present:
-            self._avoided.pop(at, None)
+            self._avoided.forget(at)
 
     async def host_new_topic(self, topic: str) -> At:
         """A random public broker for a topic that nobody hosts yet, announced; the first pair stands.

@@ -7,6 +7,7 @@ path: a bridge broker that fails in between has promised nothing. Whoever is bef
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from mqttsec.errors import MalformedPacketError, MqttsecError
@@ -22,6 +23,10 @@ from mqttsec.packets import Properties, Publish, ReasonCode
 
 if TYPE_CHECKING:
     from mqttsec.mqtta.bridge import BridgeBroker
+
+
+Meddle = Callable[[Direction, str, bytes], "bytes | None"]
+"""An active attack: (direction, T_A, payload) gives what is passed on; None: it only says that it has."""
 
 
 class Carried:

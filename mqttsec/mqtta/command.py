@@ -1,17 +1,19 @@
-"""`mqttsec mqtta paths|loops|cycles|scale`: trials of the anonymity network beside theory.
+"""`mqttsec mqtta paths|loops|cycles|crashes|scale`: trials of the anonymity network beside theory.
 
-Real brokers, clients and packets in this process, under the virtual clock; the same seed prints the same
-numbers (times and memory of `scale` are this machine's). The exit status is 1 where one contradicts theory.
+Real brokers, clients and packets under the virtual clock; the same seed prints the same numbers (times and
+memory of `scale` are of this machine). The exit status is 1 where one contradicts theory or QoS.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from mqttsec.mqtta.crashes import BRIDGES, MESSAGES, SUBSCRIBERS, CrashTrial, crash_trial
 from mqttsec.mqtta.policies import Form, Strategy, Variant
 from mqttsec.mqtta.trials import (
     TABLE_II,
@@ -51,13 +53,21 @@ def main(arguments: list[str]) -> int:
     cycles.add_argument("--networks", type=int, default=1000, help="seeded networks (default: %(default)s)")
     cycles.add_argument("--bridges", type=int, default=10, help="bridge brokers (default: %(default)s)")
     cycles.add_argument("--subscribers", type=int, default=5, help="of one topic (default: %(default)s)")
+    crashes = _action(actions, "crashes", "what a bridge broker that is killed costs, for each strategy")
+    crashes.add_argument("--networks", type=int, default=1000, help="seeded networks (default: %(default)s)")
+    crashes.add_argument(
+        "--strategy", choices=[each.value for each in Strategy], help="only this one; default: all three"
+    )
+    crashes.add_argument(
+        "--processes", type=int, default=os.cpu_count() or 1, help="networks at a time (default: cores)"
+    )
     scale = _action(actions, "scale", "a large network in one process: start, memory, delivery")
     scale.add_argument("--bridges", type=int, default=100, help="bridge brokers (default: %(default)s)")
     scale.add_argument("--subscriptions", type=int, default=1000, help="default: %(default)s")
     scale.add_argument("--discovery", type=int, default=0, help="discovery brokers (default: none)")
     options = parser.parse_args(arguments)
     run: Callable[[argparse.Namespace], int] = {
-        "paths": _paths, "loops": _loops, "cycles": _cycles, "scale": _scale
+        "paths": _paths, "loops": _loops, "cycles": _cycles, "crashes": _crashes, "scale": _scale
     }[options.action]  # fmt: skip
     return run(options)
 
@@ -193,6 +203,45 @@ def cycles_agree(trial: CycleTrial) -> bool:
         return trial.circulating > 0
     once = trial.copies == trial.expected or trial.strategy is not Strategy.BLIND
     return not trial.circulating and once and (not trial.dropped or trial.strategy is not Strategy.BLIND)
+
+
+# crashes ---------------------------------------------------------------------------------------
+
+
+def _crashes(options: argparse.Namespace) -> int:
+    bad = 0
+    if not options.json:
+        print(
+            f"{options.networks} seeded networks a strategy: {BRIDGES} bridge brokers, {len(SUBSCRIBERS)} "
+            f"subscribers of one topic, {MESSAGES} messages through the network and {MESSAGES} from an\n"
+            "ordinary client, links that lose and reorder; one bridge broker is killed on the way"
+        )
+        print(f"{'strategy':<19} {'QoS':>4} {'messages':>9} {'lost':>6} {'twice':>6}")
+    strategies = list(Strategy) if options.strategy is None else [Strategy(options.strategy)]
+    for strategy in strategies:
+        trial = crash_trial(strategy, options.networks, options.seed, options.processes)
+        bad += not trial.holds
+        for row in crash_rows(trial):
+            text = (
+                f"{row['strategy']:<19} {row['qos']:>4} {row['messages']:>9} {row['lost']:>6} "
+                f"{row['twice']:>6}  {'as promised' if row['holds'] else 'BROKEN'}"
+            )
+            _print(options, row, text)
+        if trial.broken and not options.json:
+            print(f"  seeds of the networks: {', '.join(map(str, trial.broken[:20]))}")
+    return 1 if bad else 0
+
+
+def crash_rows(trial: CrashTrial) -> list[dict[str, Any]]:
+    """What came, by the QoS of the subscriber; at QoS 1 a message may come twice, at 2 not."""
+    return [
+        {
+            "strategy": trial.strategy.value, "networks": trial.networks, "qos": qos,
+            "messages": trial.expected(qos), "lost": trial.lost(qos), "twice": trial.doubled(qos),
+            "holds": not trial.lost(qos) and (qos == 1 or not trial.doubled(qos)),
+        }
+        for qos in (1, 2)
+    ]  # fmt: skip
 
 
 # scale -----------------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ from dataclasses import dataclass
 from mqttsec.errors import ConfigurationError, MalformedPacketError, MqttsecError, Refused
 from mqttsec.mqtt5 import Broker, BrokerSettings, LightClient
 from mqttsec.mqtt5.session import Session
+from mqttsec.mqtta.announcers import Announcer, Limits
 from mqttsec.mqtta.notices import (
     SYNC,
     T_N,
@@ -55,32 +56,6 @@ Check = Callable[[Session, Notice], bool]
 
 
 @dataclass(frozen=True)
-class Limits:
-    """What one discovery broker bears; past it notices are refused with 0x97 Quota exceeded."""
-
-    topics: int = 100_000
-    """Topics in S, withdrawn ones as well."""
-    peers: int = 10_000
-    """Bridge brokers in S', those that left as well."""
-    pairs_per_client: int = 10_000
-    """Pairs that one client may announce."""
-    notices_per_second: float = 200.0
-    """Notices that one client may send in the long run."""
-    burst: int = 2_000
-    """Notices that it may send at once."""
-    largest_notice: int = 2_048
-    """Bytes of one notice; a larger one is refused with 0x99 Payload format invalid."""
-    part_size: int = 100
-    """Entries of one retained message: a larger set is split over T_S, T_S/1, T_S/2, ..."""
-
-    def __post_init__(self) -> None:
-        """Raises `ConfigurationError` for a bound that is not positive."""
-        for name, value in vars(self).items():
-            if not value > 0:
-                raise ConfigurationError(f"Limits.{name} is {value!r}: give a number above 0")
-
-
-@dataclass(frozen=True)
 class Subject:
     """One of the two things that are discovered, with its topics."""
 
@@ -100,28 +75,6 @@ class Subject:
 TOPICS = Subject("topics", T_N, T_S)
 PEERS = Subject("peers", T_N_PEERS, T_S_PEERS)
 SUBJECTS = (TOPICS, PEERS)
-
-
-class _Announcer:
-    """One client of a discovery broker: what it announced, and how fast."""
-
-    def __init__(self, limits: Limits, now: float) -> None:
-        self.pairs: set[tuple[str, str]] = set()
-        """(subject, key) of what it announced and has not withdrawn."""
-        self._limits = limits
-        self._tokens = float(limits.burst)
-        self._then = now
-
-    def may_speak(self, now: float) -> bool:
-        """Token bucket: a burst, and then so many notices a second."""
-        self._tokens = min(
-            float(self._limits.burst), self._tokens + (now - self._then) * self._limits.notices_per_second
-        )
-        self._then = now
-        if self._tokens < 1:
-            return False
-        self._tokens -= 1
-        return True
 
 
 class DiscoveryBroker:
@@ -178,7 +131,7 @@ class DiscoveryBroker:
         self._grace = grace
         self._trace = trace
         self._broker: Broker | None = None
-        self._announcers: dict[str, _Announcer] = {}
+        self._announcers: dict[str, Announcer] = {}
         self._followers: dict[At, asyncio.Task[None]] = {}
         self._stale: set[tuple[str, int]] = set()
 
@@ -263,7 +216,7 @@ class DiscoveryBroker:
     def _take(self, session: Session, subject: Subject, payload: bytes) -> None:
         announcer = self._announcers.get(session.client_id)
         if announcer is None:
-            announcer = self._announcers[session.client_id] = _Announcer(self.limits, self._running.now())
+            announcer = self._announcers[session.client_id] = Announcer(self.limits, self._running.now())
         if not announcer.may_speak(self._running.now()):
             raise _refused(f"{session.client_id} announces too fast", ReasonCode.QUOTA_EXCEEDED)
         if len(payload) > self.limits.largest_notice:
@@ -285,7 +238,7 @@ class DiscoveryBroker:
         elif self._set(subject).value(notice.key) == notice.value:
             announcer.pairs.add(own)
 
-    def _make_room(self, subject: Subject, announcer: _Announcer, key: str) -> None:
+    def _make_room(self, subject: Subject, announcer: Announcer, key: str) -> None:
         known = self._set(subject)
         limit = self.limits.topics if subject is TOPICS else self.limits.peers
         if known.entry(key) is None and len(known) >= limit:

@@ -15,6 +15,9 @@ from mqttsec.mqtta.errors import NoPeers
 from mqttsec.mqtta.notices import At
 from mqttsec.mqtta.policies import Policies, Variant
 
+AVOID_SECONDS = 30.0
+"""For so long a bridge broker that did not answer is not drawn."""
+
 
 class Decision(str, enum.Enum):
     """What a bridge broker does with a message or a subscription."""
@@ -82,6 +85,27 @@ class Drawer:
         # Crowds: oneself is one of the n.
         place = int(self.rng.random() * (len(peers) + 1))
         return peers[place] if place < len(peers) else self.own
+
+
+class Avoided:
+    """Bridge brokers that did not answer: they are not drawn for a while. Times are loop times in seconds."""
+
+    def __init__(self) -> None:
+        self._until: dict[At, float] = {}
+
+    def add(self, at: At, now: float) -> None:
+        """One did not answer."""
+        self._until[at] = now + AVOID_SECONDS
+
+    def forget(self, at: At) -> None:
+        """One is there again."""
+        self._until.pop(at, None)
+
+    def at(self, now: float) -> tuple[At, ...]:
+        """Those to be avoided now."""
+        if self._until:
+            self._until = {at: until for at, until in self._until.items() if until > now}
+        return tuple(self._until)
 
 
 class StickyPaths:

@@ -8,6 +8,7 @@ everything comes back as an error, and the bridge broker draws another way.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -134,7 +135,7 @@ class Link:
         self._client = self._make_client()
         self._early: list[tuple[Publish, Finished]] = []
         self._wants_open: list[asyncio.Future[None]] = []
-        self._closing = False
+        self._closing = self._held = False
         self._gone: MqttsecError | None = None
         self._was_connected = False
         self._asks: set[asyncio.Task[None]] = set()
@@ -243,11 +244,19 @@ class Link:
 
     def acknowledge(self, message: Publish, reason_code: int = 0) -> None:
         """Answer a message; where the connection has changed since, the other broker sends it again."""
-        if message.qos and self._client.connected:
-            try:
-                self._client.acknowledge(message, reason_code if self.protocol >= MQTT_5 else 0)
-            except MqttsecError:
-                pass
+        if not message.qos or self._held:
+            return
+        code = reason_code if self.protocol >= MQTT_5 else 0
+        with contextlib.suppress(MqttsecError):
+            if self._client.connected:
+                self._client.acknowledge(message, code)
+            elif message.qos == 2:
+                # Remembered: when it is sent again the session answers by itself.
+                self._client.session.acknowledge(message, code)
+
+    def hold(self) -> None:
+        """Acknowledge nothing any more: it stays in the session, for whoever takes that over."""
+        self._held = True
 
     def _message(self, message: Publish) -> None:
         if self._on_message is not None:

@@ -27,9 +27,13 @@ HOPS = PREFIX + "hops"
 """In a SUBSCRIBE: how many bridge brokers it may still pass."""
 SESSION = PREFIX + "session"
 """In a SUBSCRIBE: the Client Identifier to use at the public broker, so that a path drawn anew takes the
-session over with all that has not been acknowledged."""
+session over with all that has not been acknowledged; once for each subscription that goes this way. In a
+message that comes back: the one subscription that it is for; without it it is for all."""
+MOVED = PREFIX + "moved"
+"""In a message that comes back, and is none: this subscription is served from elsewhere now."""
 FRESH = PREFIX + "fresh"
-"""In a SUBSCRIBE that replaces a broken path: do not join it to another subscription's path."""
+"""In a SUBSCRIBE that replaces a broken path, all the way: do not join it to another subscription's path.
+That one may have had what still waits for this one; and it might lead back here."""
 PACKET = PREFIX + "packet"
 """In a SUBSCRIBE of the published form: the Packet Identifier that the loop rule goes by."""
 AGAIN = PREFIX + "again"
@@ -60,6 +64,18 @@ def marked(properties: Properties, **names: str) -> Properties:
     if properties is NO_PROPERTIES:
         return Properties(user_property=pairs)
     return replace(properties, user_property=pairs)
+
+
+def with_sessions(properties: Properties, sessions: tuple[str, ...]) -> Properties:
+    """The properties with a mark `SESSION` for each subscription."""
+    return replace(
+        properties, user_property=properties.user_property + tuple((SESSION, each) for each in sessions)
+    )
+
+
+def sessions_in(properties: Properties) -> tuple[str, ...]:
+    """The subscriptions that a SUBSCRIBE names."""
+    return tuple(value for name, value in properties.user_property if name == SESSION)
 
 
 def new_token(rng: random.Random) -> str:

@@ -22,7 +22,7 @@ from typing import Any
 
 from mqttsec.errors import ConfigurationError, TimedOut
 from mqttsec.mqtt5 import LightClient
-from mqttsec.mqtta.bridge import BridgeBroker, Fuse
+from mqttsec.mqtta.bridge import BridgeBroker
 from mqttsec.mqtta.directory import Directory, StaticDirectory
 from mqttsec.mqtta.discovery import DiscoveryBroker
 from mqttsec.mqtta.discovery_client import DiscoveryClient
@@ -30,6 +30,7 @@ from mqttsec.mqtta.geography import City, rtt_matrix
 from mqttsec.mqtta.notices import At
 from mqttsec.mqtta.policies import Policies
 from mqttsec.mqtta.publics import PublicBroker, public_broker
+from mqttsec.mqtta.published import Fuse
 from mqttsec.mqtta.seen import Direction, Observer, Path, Seen, publish_paths, subscribe_paths
 from mqttsec.mqtta.topics import forwarding
 from mqttsec.net import LinkSettings, MemoryNetwork

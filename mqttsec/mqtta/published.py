@@ -26,6 +26,30 @@ if TYPE_CHECKING:
     from mqttsec.mqtta.bridge import BridgeBroker
 
 
+COPIES = 1000
+"""Published form: after so many copies of one message it is taken to circulate, and stopped."""
+
+
+class Fuse:
+    """Stops messages that circulate, as they do in the published form; one for a whole network.
+
+    No bridge broker of the paper has it: without it a lab, and the machine, would never come to rest.
+    """
+
+    def __init__(self, copies: int = COPIES) -> None:
+        self.copies = copies
+        self.circulating: set[object] = set()
+        """Messages that were stopped."""
+        self._counts: dict[object, int] = {}
+
+    def passes(self, key: object) -> bool:
+        """Whether one more copy of a message may go on."""
+        count = self._counts[key] = self._counts.get(key, 0) + 1
+        if count > self.copies:
+            self.circulating.add(key)
+        return count <= self.copies
+
+
 class PublishedForm:
     """Subscriptions of one bridge broker by the paper's rules."""
 
@@ -114,7 +138,7 @@ class PublishedForm:
             Direction.SUBSCRIBE, branch.previous, bridge.name_of(at), branch.actual, draw,
             branch.token and packet, packet,
         )  # fmt: skip
-        self._branches.add_upstream(branch, PublicUpstream(at, ""))
+        self._branches.add_upstream(branch, PublicUpstream(at))
         bridge.public_link(at).subscribe(
             SubscribeFilter(branch.actual, branch.qos), NO_PROPERTIES, lambda code, said: None
         )

@@ -1,40 +1,28 @@
-"""Subscriptions through one bridge broker: drawn on, acknowledged, given up, drawn anew (Buccafurri, III, V).
+"""Subscriptions through one bridge broker: who comes, who joins whom, who leaves (Buccafurri, III, V).
 
-One `Branch` a subscription, known by a token that is new at every hop. `published` has the paper's rules,
-`spreading` what becomes of the messages that come back.
+One `Branch` a subscription, known by a token that is new at every hop; later ones may join it, and are told
+of along its path. `reaching` is the way upstream, `exits` its end at the public broker, `spreading` what
+becomes of the messages that come back, `published` has the paper's rules.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from mqttsec.errors import MalformedPacketError, MqttsecError
+from mqttsec.errors import MalformedPacketError
 from mqttsec.mqtt5.session import Session, Subscription
-from mqttsec.mqtta.branches import Branch, Branches, PeerUpstream, PublicUpstream, Receiver, Upstream
+from mqttsec.mqtta.branches import Branch, Branches, PeerUpstream, PublicUpstream, Receiver, Sessions
 from mqttsec.mqtta.drawing import Decision, Draw
-from mqttsec.mqtta.errors import NoPeers, NoPublicBroker
 from mqttsec.mqtta.links import Link
-from mqttsec.mqtta.marks import (
-    AGAIN,
-    FRESH,
-    HOPS,
-    LOST,
-    MESSAGE,
-    SESSION,
-    TOKEN,
-    derived_id,
-    marked,
-    marks,
-    new_token,
-)
+from mqttsec.mqtta.marks import FRESH, HOPS, LOST, MOVED, TOKEN, marks, new_token, sessions_in
 from mqttsec.mqtta.notices import At
 from mqttsec.mqtta.published import PublishedForm
+from mqttsec.mqtta.reaching import Reaching
 from mqttsec.mqtta.seen import Direction
 from mqttsec.mqtta.spreading import Spreading
-from mqttsec.mqtta.topics import forwarding, read_forwarding
-from mqttsec.packets import NO_PROPERTIES, Properties, Publish, ReasonCode, SubscribeFilter
+from mqttsec.mqtta.topics import read_forwarding
+from mqttsec.packets import Properties, Publish, ReasonCode, SubscribeFilter
 
 if TYPE_CHECKING:
     from mqttsec.mqtta.bridge import BridgeBroker
@@ -52,9 +40,10 @@ class Returning:
         """The subscriptions that go through here."""
         self.spreading = Spreading(bridge, self.branches, self._leave)
         """What becomes of messages that come back."""
+        self.reaching = Reaching(bridge, self.branches, self.spreading, self._leave, self._moved)
+        """The way upstream."""
         self.published = PublishedForm(bridge, self.branches, self.spreading)
         """The rules of the published form."""
-        self._sessions: dict[Branch, Link] = {}
 
     # A client or bridge broker subscribes ------------------------------------------------------
 
@@ -89,33 +78,60 @@ class Returning:
         if policies.is_published:
             self.published.subscribe(receiver, actual, qos_class, wanted.qos, told, previous, answer)
             return
+        sessions = sessions_in(properties) if origin is not None else ()
         known = self.branches.of_receiver(receiver)
         if known is not None:
             if wanted.qos <= known.qos and known.qos_class == qos_class:
-                self.branches.receive(known, receiver, wanted.qos)
-                self._answer_when_known(known, wanted.qos, answer)
+                if not sessions and (not wanted.qos or any(known.behind[receiver])):
+                    sessions = known.behind[receiver]
+                sessions = sessions or self._new_sessions(wanted.qos)
+                self._receive(known, receiver, wanted.qos, sessions, answer, lost=LOST in told)
                 return
             self._leave(receiver)
+        sessions = sessions or self._new_sessions(wanted.qos)
         if policies.joins(qos_class) and FRESH not in told:
             joined = self.branches.joinable(actual, qos_class, wanted.qos)
             if joined is not None:
-                self.branches.receive(joined, receiver, wanted.qos)
                 bridge.see(
                     Direction.SUBSCRIBE, previous, "", actual, Draw(Decision.JOINED, None, None),
                     told.get(TOKEN, ""),
                 )  # fmt: skip
-                answer(wanted.qos)
+                self._receive(joined, receiver, wanted.qos, sessions, answer)
                 return
         limit = policies.hop_limit
         hops = told.get(HOPS, "")
         branch = self.branches.open(
             actual, qos_class, wanted.qos, first=origin is None, token=told.get(TOKEN, ""), previous=previous,
-            session=told.get(SESSION, "") or (new_token(bridge.rng) if origin is None and wanted.qos else ""),
             hops=min(int(hops), 2 * limit) if hops.isdigit() else bridge.rng.randrange(limit, 2 * limit),
+            fresh=FRESH in told,
         )  # fmt: skip
-        self.branches.receive(branch, receiver, wanted.qos)
-        self._answer_when_known(branch, wanted.qos, answer)
-        self._draw(branch)
+        self._enter(branch, receiver, wanted.qos, sessions, answer)
+        self.reaching.draw(branch)
+
+    def _receive(
+        self,
+        branch: Branch,
+        receiver: Receiver,
+        qos: int,
+        sessions: Sessions,
+        answer: Callable[[int], None],
+        lost: bool = False,
+    ) -> None:
+        """Somebody joins a branch, or changes what he has there: the upstream is told who is there now."""
+        self._enter(branch, receiver, qos, sessions, answer)
+        self.reaching.tell(branch, lost)
+        self.reaching.answer(branch)
+
+    def _enter(
+        self,
+        branch: Branch,
+        receiver: Receiver,
+        qos: int,
+        sessions: Sessions,
+        answer: Callable[[int], None],
+    ) -> None:
+        self.branches.receive(branch, receiver, qos, sessions)
+        branch.waiting.append((receiver, lambda code: answer(qos if code < 0x80 else code)))
 
     def _enter_row(self, session: Session, wanted: SubscribeFilter, properties: Properties) -> None:
         # The broker's own table knows the client's subscription; messages come to it by branches.
@@ -126,180 +142,8 @@ class Returning:
             )
         )
 
-    def _answer_when_known(self, branch: Branch, qos: int, answer: Callable[[int], None]) -> None:
-        if branch.acknowledged:
-            answer(qos)
-        else:
-            branch.waiting.append(lambda code: answer(qos if code < 0x80 else code))
-
-    # Where to ----------------------------------------------------------------------------------
-
-    def _draw(self, branch: Branch, again: bool = False) -> None:
-        """Draw the next hop of a branch and subscribe there."""
-        bridge = self._bridge
-        try:
-            draw = bridge.draw(branch.first, branch.hops > 0)
-        except NoPeers as error:
-            self._failed(branch, error, _FAILED if branch.first else int(ReasonCode.UNSPECIFIED_ERROR))
-            return
-        if draw.peer is None:
-            self._draw_exit(branch, draw, again)
-            return
-        token = new_token(bridge.rng)
-        upstream = PeerUpstream(draw.peer, token)
-        bridge.see(
-            Direction.SUBSCRIBE, branch.previous, bridge.name_of(draw.peer), branch.actual, draw,
-            branch.token, token, again=again,
-        )  # fmt: skip
-        self.branches.add_upstream(branch, upstream)
-        told = {"token": token, "hops": str(branch.hops - 1)}
-        if branch.session:
-            told["session"] = branch.session
-        if again:
-            told["fresh"] = "1"
-        wanted = SubscribeFilter(forwarding(branch.actual, branch.qos_class), branch.qos)
-        bridge.peer_link(draw.peer).subscribe(
-            wanted,
-            marked(NO_PROPERTIES, **told),
-            lambda code, said: self._answered(branch, upstream, code, said),
-        )
-
-    def _answered(self, branch: Branch, upstream: Upstream, code: int, said: bool) -> None:
-        """The SUBACK of the next hop."""
-        if upstream not in branch.upstreams:
-            if code < 0x80 and isinstance(upstream, PeerUpstream):
-                # Nobody wants it any more; the UNSUBSCRIBE could not go before the connection was there.
-                self._unsubscribe_at(branch, upstream, lost=False)
-            return
-        if code < 0x80:
-            branch.acknowledged, branch.tries = True, 0
-            waiting, branch.waiting = branch.waiting, []
-            for answer in waiting:
-                answer(branch.qos)
-            return
-        self.branches.remove_upstream(branch, upstream)
-        final = said and (code != ReasonCode.UNSPECIFIED_ERROR or isinstance(upstream, PublicUpstream))
-        if final:
-            self._close_session(branch, end_session=True)
-            reason = NoPublicBroker(f"{branch.actual!r} cannot be subscribed to: Reason Code 0x{code:02X}")
-            self._failed(branch, reason, code)
-            return
-        if isinstance(upstream, PeerUpstream):
-            self._bridge.avoid(upstream.at)
-        branch.tries += 1
-        if branch.tries < self._policies.attempts:
-            self._draw(branch, again=True)
-        else:
-            self._failed(branch, NoPeers(f"{branch.tries} next hops did not take {branch.actual!r}"), _FAILED)
-
-    def _failed(self, branch: Branch, why: MqttsecError, code: int) -> None:
-        """No way upstream was found: a new subscription is refused, an old one is tried again later."""
-        self._bridge.complain(why, branch.previous)
-        if not self.branches.is_open(branch):
-            return
-        if branch.waiting:
-            self._drop_rows(branch)
-            self.branches.close(branch)
-            waiting, branch.waiting = branch.waiting, []
-            for answer in waiting:
-                answer(code)
-            return
-        branch.tries = 0
-        self._bridge.later(self._policies.patience, lambda: self._draw_if_needed(branch))
-
-    def _draw_if_needed(self, branch: Branch) -> None:
-        if self.branches.is_open(branch) and not branch.upstreams:
-            self._draw(branch, again=True)
-
-    def _drop_rows(self, branch: Branch) -> None:
-        for receiver in branch.receivers:
-            session = self._bridge.broker.session(receiver.client_id)
-            if receiver.local and session is not None:
-                self._bridge.broker.router.unsubscribe(session, receiver.name)
-
-    # The last bridge broker --------------------------------------------------------------------
-
-    def _draw_exit(self, branch: Branch, draw: Draw, again: bool) -> None:
-        at = self._bridge.directory.public_broker(branch.actual)
-        if at is not None:
-            self._attach(branch, draw, at, again)
-            return
-        task = asyncio.get_running_loop().create_task(self._attach_new(branch, draw, again))
-        self._bridge.keep_task(task)
-
-    async def _attach_new(self, branch: Branch, draw: Draw, again: bool) -> None:
-        try:
-            at = await self._bridge.host_new_topic(branch.actual)
-        except MqttsecError as error:
-            self._failed(branch, error, _FAILED)
-        else:
-            if self.branches.is_open(branch) and not branch.upstreams:
-                self._attach(branch, draw, at, again)
-
-    def _attach(self, branch: Branch, draw: Draw, at: At, again: bool) -> None:
-        """Subscribe to T_A at its public broker, in a session of this subscription's own."""
-        bridge = self._bridge
-        bridge.see(
-            Direction.SUBSCRIBE, branch.previous, bridge.name_of(at), branch.actual, draw, branch.token, "",
-            again=again,
-        )  # fmt: skip
-        client_id = branch.session or new_token(bridge.rng)
-        upstream = PublicUpstream(at, client_id)
-        self.branches.add_upstream(branch, upstream)
-        link = Link(
-            bridge.dialer, at, client_id,
-            on_message=lambda link, message: self._from_public(link, branch, message),
-            on_reset=lambda link: self._subscribe_at_public(branch, upstream, link),
-            on_gone=lambda link, why: self._public_gone(branch, upstream, link, why),
-            session_expiry=bridge.session_expiry if branch.session else 0,
-            resume=bool(branch.session), public=True, endless=True,
-        )  # fmt: skip
-        self._sessions[branch] = link
-        self._subscribe_at_public(branch, upstream, link)
-
-    def _subscribe_at_public(self, branch: Branch, upstream: PublicUpstream, link: Link) -> None:
-        link.subscribe(
-            SubscribeFilter(branch.actual, branch.qos),
-            NO_PROPERTIES,
-            lambda code, said: self._answered_publicly(branch, upstream, link, code, said),
-        )
-
-    def _answered_publicly(
-        self, branch: Branch, upstream: PublicUpstream, link: Link, code: int, said: bool
-    ) -> None:
-        if not said and not link.gone and upstream in branch.upstreams:
-            # The connection broke before the SUBACK; the link connects again.
-            self._subscribe_at_public(branch, upstream, link)
-        else:
-            self._answered(branch, upstream, code, said)
-
-    def _public_gone(self, branch: Branch, upstream: PublicUpstream, link: Link, why: MqttsecError) -> None:
-        if self._sessions.get(branch) is not link:
-            return
-        del self._sessions[branch]
-        self.branches.remove_upstream(branch, upstream)
-        if not self.branches.is_open(branch):
-            return
-        if link.taken_over and len(branch.receivers) < 2:
-            # The subscriber's path was drawn anew and ends elsewhere now; nobody is left on this one.
-            self.branches.close(branch)
-            return
-        if link.taken_over:
-            branch.session = new_token(self._bridge.rng)
-        branch.acknowledged = False
-        self._draw(branch, again=True)
-
-    def move(self, actual: str, at: At | None) -> None:
-        """A topic has another public broker: who is attached to the old one subscribes at the new one."""
-        for branch in list(self.branches.of_topic(actual)):
-            for upstream in list(branch.upstreams):
-                if isinstance(upstream, PublicUpstream) and at is not None and upstream.at != at:
-                    self._release_upstream(branch, upstream, lost=False)
-                    draw = Draw(Decision.EXIT, None, None)
-                    if self._policies.is_published:
-                        self.published.attach(branch, draw, at, branch.token)
-                    else:
-                        self._attach(branch, draw, at, again=True)
+    def _new_sessions(self, qos: int) -> Sessions:
+        return (new_token(self._bridge.rng),) if qos else ("",)
 
     # Messages come back ------------------------------------------------------------------------
 
@@ -314,14 +158,10 @@ class Returning:
             # A subscription that nobody wants any more: its sender may forget it.
             link.acknowledge(message, _FAILED)
             return
-        self.spreading.come_back(branch, message, told, self._bridge.name_of(link.at), link)
-
-    def _from_public(self, link: Link, branch: Branch, message: Publish) -> None:
-        told = marks(message.properties)
-        if message.packet_id and MESSAGE not in told:
-            told[MESSAGE] = derived_id(link.client_id, message.packet_id, message.topic, message.payload)
-            if message.dup:
-                told[AGAIN] = "1"
+        if MOVED in told:
+            link.acknowledge(message)
+            self._moved(branch, told[MOVED])
+            return
         self.spreading.come_back(branch, message, told, self._bridge.name_of(link.at), link)
 
     # Leaving -----------------------------------------------------------------------------------
@@ -343,52 +183,69 @@ class Returning:
     def ended(self, session: Session) -> None:
         """A session is over: a client's subscriptions are given up, a bridge broker's paths are broken."""
         client_id, lost = session.client_id, self._bridge.origin(session) is not None
-        passages = self.spreading.strand(client_id)
-        for receiver in self.branches.receivers_of(client_id):
+        receivers = self.branches.receivers_of(client_id)
+        passages = self.spreading.strand(receivers)
+        for receiver in receivers:
             self._leave(receiver, lost)
         self.spreading.settle(passages)
 
     def _leave(self, receiver: Receiver, lost: bool = False) -> None:
-        branch = self.branches.leave(receiver)
-        if branch is not None:
-            for upstream in list(branch.upstreams):
-                self._release_upstream(branch, upstream, lost)
-
-    def _release_upstream(self, branch: Branch, upstream: Upstream, lost: bool) -> None:
-        self.branches.remove_upstream(branch, upstream)
-        if isinstance(upstream, PeerUpstream):
-            self._unsubscribe_at(branch, upstream, lost)
-        elif self._policies.is_published:
-            self._bridge.public_link(upstream.at).unsubscribe(branch.actual, NO_PROPERTIES)
-        else:
-            self._close_session(branch, end_session=not lost)
-
-    def _unsubscribe_at(self, branch: Branch, upstream: PeerUpstream, lost: bool) -> None:
-        link = self._bridge.known_link(upstream.at)
-        if link is None:
+        branch = self.branches.of_receiver(receiver)
+        if branch is None:
             return
-        told = {} if self._policies.is_published else {"token": upstream.token}
-        if lost:
-            told["lost"] = "1"
-        link.unsubscribe(forwarding(branch.actual, branch.qos_class), marked(NO_PROPERTIES, **told))
+        if self.branches.leave(receiver) is None:
+            if not self._policies.is_published:
+                self.reaching.tell(branch, lost)
+            return
+        for upstream in list(branch.upstreams):
+            self.reaching.release(branch, upstream, lost)
 
-    def _close_session(self, branch: Branch, end_session: bool) -> None:
-        link = self._sessions.pop(branch, None)
-        if link is not None:
-            if end_session:
-                link.unsubscribe(branch.actual, NO_PROPERTIES)
-            self._bridge.close_link(link, end_session)
+    def _moved(self, branch: Branch, session: str) -> None:
+        """Another bridge broker has taken a session over, for a path of the subscription drawn anew.
+
+        Whoever stands for it downstream learns of it, and is not waited for any more. If a client is there it
+        was the other way about: the part above a break took the session from the path that the client's own
+        bridge broker has drawn. It draws again, and that is the last time: the other part ends here.
+        """
+        receivers = [receiver for receiver, sessions in branch.behind.items() if session in sessions]
+        if any(receiver.local for receiver in receivers):
+            self.reaching.draw_anew(branch)
+            return
+        branch.told = tuple(each for each in branch.told if each != session)
+        for receiver in receivers:
+            self.spreading.tell_moved(branch, receiver, session)
+            kept = tuple(each for each in branch.behind[receiver] if each != session)
+            if kept:
+                self.branches.receive(branch, receiver, branch.receivers[receiver], kept)
+                continue
+            passages = self.spreading.strand([receiver])
+            self._leave(receiver, lost=True)
+            self.spreading.settle(passages)
+
+    def move(self, actual: str, at: At | None) -> None:
+        """A topic has another public broker: who is attached to the old one subscribes at the new one."""
+        for branch in list(self.branches.of_topic(actual)):
+            for upstream in list(branch.upstreams):
+                if isinstance(upstream, PublicUpstream) and at is not None and upstream.at != at:
+                    self.reaching.release(branch, upstream, lost=False)
+                    draw = Draw(Decision.EXIT, None, None)
+                    if self._policies.is_published:
+                        self.published.attach(branch, draw, at, branch.token)
+                    else:
+                        branch.cut()
+                        self.reaching.attach(branch, draw, at, again=True)
 
     def peer_gone(self, at: At) -> None:
         """A bridge broker upstream is gone, or has forgotten what it knew: draw anew."""
         for branch, upstream in self.branches.through(at):
             self.branches.remove_upstream(branch, upstream)
-            branch.acknowledged = False
             if self._policies.is_published:
+                branch.acknowledged = False
                 self.published.draw(branch, f"{self._bridge.rng.getrandbits(16)}", again=True)
             else:
-                self._draw(branch, again=True)
+                branch.cut()
+                self.reaching.draw(branch, again=True)
 
     def links(self) -> list[Link]:
         """The sessions at public brokers."""
-        return list(self._sessions.values())
+        return self.reaching.exits.links()

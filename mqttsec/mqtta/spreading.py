@@ -1,7 +1,8 @@
-"""A message that comes back, at one bridge broker: given to all receivers, acknowledged when they have it.
+"""A message that comes back, at one bridge broker: given to its receivers, acknowledged when they have it.
 
 Two memories are a net below the paths: a message that came along a branch before is not spread again, and a
-client that subscribed at QoS 2 gets it once, whichever way it came.
+client that subscribed at QoS 2 gets it once, whichever way it came. At the last bridge broker of a shared
+path the same message comes in each subscriber's session: the first copy is spread, all are acknowledged.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ from mqttsec.mqtt5.session import Session
 from mqttsec.mqtta.branches import Branch, Branches, Receiver
 from mqttsec.mqtta.carrying import Carried
 from mqttsec.mqtta.links import Link
-from mqttsec.mqtta.marks import AGAIN, CROSSING, DERIVED, MESSAGE, PREFIX, TOKEN, marked, marks, unmarked
+from mqttsec.mqtta.marks import AGAIN, CROSSING, DERIVED, MESSAGE, PREFIX, SESSION, marked, unmarked
 from mqttsec.mqtta.seen import Direction
 from mqttsec.mqtta.topics import forwarding
-from mqttsec.packets import Properties, Publish
+from mqttsec.packets import NO_PROPERTIES, Properties, Publish, ReasonCode
 
 if TYPE_CHECKING:
     from mqttsec.mqtta.bridge import BridgeBroker
@@ -49,12 +50,21 @@ class Memory:
 class Passage:
     """One message from upstream until its receivers have taken it."""
 
-    __slots__ = ("branch", "finish", "key", "lost", "waiting")
+    __slots__ = ("branch", "copies", "key", "lost", "waiting")
 
-    def __init__(self, branch: Branch, key: object, finish: Callable[[], None]) -> None:
-        self.branch, self.key, self.finish = branch, key, finish
+    def __init__(self, branch: Branch, key: object) -> None:
+        self.branch, self.key = branch, key
+        self.copies: dict[tuple[Link, int | None], Publish] = {}
+        """What is to be acknowledged: the same message, by session and Packet Identifier."""
         self.waiting = 1
+        """Receivers that have not taken it, and one for the spreading itself."""
         self.lost = False
+        """True when one of them will never take it."""
+
+    def acknowledge(self, reason_code: int = 0) -> None:
+        """Answer all copies."""
+        for (link, _), message in self.copies.items():
+            link.acknowledge(message, reason_code)
 
 
 class Spreading:
@@ -64,7 +74,7 @@ class Spreading:
         self, bridge: BridgeBroker, branches: Branches, leave: Callable[[Receiver, bool], None]
     ) -> None:
         self.dropped = 0
-        """Messages that came a second time along the same branch."""
+        """Messages that came a second time along the same branch, or late in another session."""
         self._bridge = bridge
         self._policies = bridge.policies
         self._branches = branches
@@ -72,7 +82,7 @@ class Spreading:
         self._had = Memory()
         self._delivered = Memory()
         self._passing: dict[object, Passage] = {}
-        self._awaited: dict[Message, tuple[Passage, str]] = {}
+        self._awaited: dict[Message, tuple[Passage, Receiver]] = {}
 
     def come_back(
         self, branch: Branch, message: Publish, told: dict[str, str], previous: str, link: Link
@@ -85,20 +95,21 @@ class Spreading:
             given, message = message, replace(message, payload=changed)
         else:
             given = message
-        number, crossing = told.get(MESSAGE, ""), CROSSING in told
-        key = (branch.number, number, crossing)
+        number = told.get(MESSAGE, "")
+        key = (branch.number, number, CROSSING in told, told.get(SESSION))
         may_be_known = not number.startswith(DERIVED) or AGAIN in told
         if number and may_be_known:
             under_way = self._passing.get(key)
             if under_way is not None:
-                # It was sent again while the receivers still have it: the answer goes to the new one.
-                under_way.finish = lambda: link.acknowledge(given)
+                # The receivers still have it: it came in another session, or was sent again.
+                under_way.copies[link, given.packet_id] = given
                 return
             if key in self._had:
                 self.dropped += 1
-                link.acknowledge(given)
+                branch.settle(lambda: link.acknowledge(given))
                 return
-        passage = Passage(branch, key, lambda: link.acknowledge(given))
+        passage = Passage(branch, key)
+        passage.copies[link, given.packet_id] = given
         if message.qos and number:
             self._passing[key] = passage
         elif number:
@@ -114,17 +125,19 @@ class Spreading:
         previous: str,
         passage: Passage | None,
     ) -> None:
-        """Give a message to all receivers of a branch."""
+        """Give a message to the receivers of a branch: to all, or to the one subscription that it is for."""
         bridge = self._bridge
-        number = told.get(MESSAGE, "")
+        number, only = told.get(MESSAGE, ""), told.get(SESSION)
         passed_on = {
-            name.removeprefix(PREFIX): told[name] for name in (MESSAGE, CROSSING, AGAIN) if name in told
+            name.removeprefix(PREFIX): told[name]
+            for name in (MESSAGE, CROSSING, AGAIN, SESSION)
+            if name in told
         }
         broker = bridge.broker
         own: Properties | None = None
         for receiver, qos in list(branch.receivers.items()):
             session = broker.session(receiver.client_id)
-            if session is None:
+            if session is None or (only is not None and only not in branch.behind[receiver]):
                 continue
             qos = min(qos, message.qos)
             if own is None:
@@ -142,7 +155,7 @@ class Spreading:
             out = self._message(topic, message, qos, marked(own, **passed_on))
             if qos and passage is not None:
                 passage.waiting += 1
-                self._awaited[out] = (passage, receiver.client_id)
+                self._awaited[out] = (passage, receiver)
             fanout.deliver(broker, session, out, Form(session.protocol, qos, message.retain))
         broker.schedule_flush()
 
@@ -173,27 +186,40 @@ class Spreading:
             topic, message.payload, qos, message.retain, forwarded(properties), "", self._bridge.now()
         )
 
+    def tell_moved(self, branch: Branch, receiver: Receiver, session: str) -> None:
+        """Tell a bridge broker downstream that a subscription is served from elsewhere now."""
+        peer = self._bridge.broker.session(receiver.client_id)
+        if peer is not None:
+            topic = forwarding(branch.actual, branch.qos_class)
+            nothing = marked(NO_PROPERTIES, token=receiver.name, moved=session)
+            out = self._message(topic, Publish(topic, b""), 1, nothing)
+            fanout.deliver(self._bridge.broker, peer, out, Form(peer.protocol, 1, False))
+            self._bridge.broker.schedule_flush()
+
     def heard(self, message: Message, code: int) -> None:
         """A bridge broker downstream has taken a message, or refused it."""
         found = self._awaited.pop(message, None)
         if found is None:
             return
-        passage, client_id = found
+        passage, receiver = found
         if code >= 0x80:
-            token = marks(message.properties).get(TOKEN, "")
-            self._leave(Receiver(client_id, token, False), True)
+            passage.lost = True
+            self._leave(receiver, True)
         self._one_less(passage)
 
     def _one_less(self, passage: Passage) -> None:
         passage.waiting -= 1
         if passage.waiting:
             return
+        branch = passage.branch
         self._passing.pop(passage.key, None)
-        if passage.lost and not passage.branch.receivers:
-            # Nobody has it: not acknowledged, it stays with the public broker for the path drawn anew.
+        if passage.lost and not branch.receivers:
+            # Nobody has it. A bridge broker upstream is told so; with the public broker it stays, in a
+            # session that is on hold, for the path drawn anew.
+            passage.acknowledge(ReasonCode.IMPLEMENTATION_SPECIFIC_ERROR)
             return
         self._had.add(passage.key)
-        passage.finish()
+        branch.settle(passage.acknowledge)
 
     # A crossing publish ------------------------------------------------------------------------
 
@@ -210,9 +236,10 @@ class Spreading:
 
     # Receivers that end ------------------------------------------------------------------------
 
-    def strand(self, client_id: str) -> list[Passage]:
-        """A session is over: what it has not taken. Give it to `settle` when its receivers are out."""
-        stranded = [message for message, (_, owner) in self._awaited.items() if owner == client_id]
+    def strand(self, receivers: list[Receiver]) -> list[Passage]:
+        """What these have not taken, and never will. Give it to `settle` when they are out."""
+        gone = set(receivers)
+        stranded = [message for message, (_, owner) in self._awaited.items() if owner in gone]
         passages = [self._awaited.pop(message)[0] for message in stranded]
         for passage in passages:
             passage.lost = True

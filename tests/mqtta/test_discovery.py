@@ -11,8 +11,9 @@ import pytest
 
 from mqttsec.errors import ConfigurationError, ConnectionFailed, Refused
 from mqttsec.mqtt5 import Broker, LightClient
+from mqttsec.mqtta.announcers import Limits
 from mqttsec.mqtta.companion import Companion
-from mqttsec.mqtta.discovery import Check, DiscoveryBroker, Limits
+from mqttsec.mqtta.discovery import Check, DiscoveryBroker
 from mqttsec.mqtta.discovery_client import DiscoveryClient
 from mqttsec.mqtta.notices import SYNC, T_N, T_N_PEERS, T_S, At, Notice
 from mqttsec.net import LinkSettings, MemoryNetwork, run_virtual
