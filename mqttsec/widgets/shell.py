@@ -22,8 +22,8 @@ _BUTTON = ipywidgets.Layout(width="64px")
 _APART = "2px 2px 2px 16px"
 """Margin of what begins a new group of controls."""
 _WHOLE, _FRACTION = (172, 226), (200, 264)
-"""Least and greatest width of sliders: two of them, two lists and Reset stand in a row beside the file browser
-on a screen of 1280 pixels."""
+"""Least and greatest width of sliders: two of them, two lists and Reset stand in a row beside the file
+browser on a screen of 1280 pixels."""
 
 
 class Panel(ipywidgets.VBox):  # type: ignore[misc, unused-ignore]
