@@ -10,7 +10,7 @@ the same of every message on that Topic Name, and `outbound` of one of them serv
 for once a route: `Router.forget()` says that it has changed.
 
 Where every client gets a copy of its own, channels may have a `series` in common. It makes the copies of one
-message one after the other, so that each is on its way before the next is begun, and none is kept.
+message one after the other: each is with its connection before the next is begun.
 """
 
 from __future__ import annotations

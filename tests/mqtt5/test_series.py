@@ -1,4 +1,4 @@
-"""Copies that are made for each receiver, one after the other, and written before the next is begun."""
+"""Copies that are made for each receiver, one after the other."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def test_what_may_have_to_wait_is_made_by_the_channel_when_it_leaves(qos: int) -
     in_house(play, methods=(presses,))
 
 
-def test_over_sockets_copies_come_at_once_and_in_order() -> None:
+def test_over_sockets_copies_come_in_order() -> None:
     """Alone, in a batch, and alone again: nothing overtakes, nothing is lost."""
     presses = Presses()
     with InProcessBroker(extensions=[presses]) as broker:
