@@ -18,7 +18,7 @@
 # **Threat model** A curious public broker; bridge brokers that look at what passes, alone. Several together: lab 07.
 # Topics and payloads are visible to every broker on the way here; lab 09 hides them as well.
 #
-# **Ethics** Everything runs on this machine, in memory. Anonymity protects people; observe systems only that are your own.
+# **Ethics** Everything runs on this machine, in memory. Anonymity protects people; observe only systems that are your own.
 #
 # **Sources** Buccafurri, De Angelis, Lazzaro, *MQTT-A: A Broker-Bridging P2P Architecture to Achieve Anonymity in MQTT*,
 # IEEE Internet of Things Journal 10(17), 2023.
@@ -33,8 +33,9 @@ lab
 # %% [markdown] id=message
 # ## 1 One message
 #
-# First, who is there. A bridge broker that joins asks one of the **discovery brokers**, at random, for the set of its peers
-# and for the public broker of each topic, and announces itself; what one discovery broker hears, the others hear from it.
+# First, who is there: **bridge brokers** (B_R), which are each other's peers, a **public broker** (B_P), which hosts the
+# topics, and **discovery brokers** (B_D). A bridge broker that joins asks one discovery broker, at random, for its peers and
+# for the public broker of each topic, and announces itself. What one discovery broker hears, the others hear from it.
 
 # %% id=network
 lab.network()
@@ -42,9 +43,10 @@ lab.network()
 # %% [markdown] id=message-rule
 # **Look for** who asked whom, and that all know the same in the end.
 #
-# A client that wants to hide publishes to *T_F/topic* at its bridge broker, where T_F is a prefix. The first bridge broker
-# passes it on to a random peer. Each next one draws **R** between 0 and 1: R <= **p_f**, on to a random peer; else to the
-# public broker that hosts the topic. Subscriptions go the same way, and every broker on it remembers where one came from.
+# A client that wants to hide publishes to **T_F/T_A** at its bridge broker: T_A is the actual topic, T_F a prefix that asks
+# for the network. The first bridge broker passes the message on to a random peer. Each next one draws **R** between 0 and 1:
+# if R <= **p_f**, on to a random peer; else to the public broker. Subscriptions go the same way, and every broker on the way
+# remembers where one came from.
 #
 # **Predict**: with p_f = 0.65, how many brokers will a message come to? Then let the path grow with *Step*.
 
@@ -79,13 +81,17 @@ mean_length = 1 / (1 - task_p_f(lab.seed)) + 1
 ### END SOLUTION
 check.exercise_1(mean_length)
 
+# %% [markdown] id=lengths-text
+# How the lengths are spread: 200 messages, at another p_f, beside what theory expects of them.
+
 # %% id=lengths
 lab.lengths(p_f=0.65)
 
 # %% [markdown] id=teacher-1 tags=teacher
 # **For teachers** (6 minutes). P(L = l) = (1 - p_f) p_f^(l-2), so L - 1 is geometric: 1/(1 - p_f) + 1. Slips that the check
-# names: forgetting the first forwarding, counting the client's link, 1/p_f, 1 + p_f. The check sends 400 messages and
-# accepts what lies within three standard errors. The longest path surprises: let them look at the tail.
+# names: forgetting the first forwarding, counting the client's link, 1/p_f, 1 + p_f. Seed 20: p_f = 0.75, so 5. The
+# check sends 400 messages and accepts what lies within three standard errors. Misconception: that most paths are about as long
+# as the mean. The commonest length is 2, and the longest surprises: let them look at the tail.
 
 # %% [markdown] id=knowledge
 # ## 2 What each broker knows
@@ -128,9 +134,12 @@ check.exercise_2(known_to)
 lab.crossings()
 
 # %% [markdown] id=crossings-look
+# The columns: how many subscriptions reached the public broker; how many different messages each reader got, and how many
+# copies; over how many hops they were carried back; and how many messages ran in a circle.
+#
 # **Look for** the first row, which follows the words of the paper: forwarding state by topic alone. Two subscriptions feed
-# each other, and messages run in a circle and multiply; the lab stops each after some time, a real network would not. The
-# mended rules give every hop of every subscription a token of its own. The paths:
+# each other, and messages circulate and multiply. The lab stops them after some time; a real network would not. The mended
+# rules give every hop of every subscription a token of its own. The paths:
 
 # %% id=crossing-paths
 lab.crossing_paths()
@@ -139,7 +148,7 @@ lab.crossing_paths()
 # ### Exercise 3: read the table
 #
 # With which strategies does only one subscription reach the public broker? And how many copies did reader-1 get in the
-# first row?
+# first row? The names of the strategies are those of the table, without the rules.
 
 # %% id=answer-3
 one_subscription = ...
@@ -151,9 +160,10 @@ copies = lab.crossing("blind", "published").copies[0]
 check.exercise_3(one_subscription, copies)
 
 # %% [markdown] id=teacher-3 tags=teacher
-# **For teachers** (5 minutes). Topic-aware, topic-and-QoS-aware. Draw the cycle: A-X-Y-public and B-Y-X-public; X and Y are
+# **For teachers** (5 minutes). Topic-aware, topic-and-QoS-aware; seed 20: 100 copies. Draw the cycle: A-X-Y-public and B-Y-X-public; X and Y are
 # each other's client for the topic, so what one gets the other gets back. *Carried back* counts every hop of a copy: the
 # topic-aware strategy pays for its quick delivery with copies inside the network, which the brokers recognise and drop.
+# Misconception: that QoS 2 rules out duplicates. It does so on each hop, and each hop is one of its own.
 
 # %% [markdown] id=loops
 # ## 4 A subscription that bites its tail
@@ -190,7 +200,8 @@ lab.losses()
 # %% [markdown] id=teacher-4 tags=teacher
 # **For teachers** (6 minutes). Lost are the paths on which a broker stands twice. In theory about 43 % for n = 10 and
 # p_f = 0.67 if a broker may pick itself, 30 % if not; the table has 100 subscriptions, so expect five percent of noise.
-# Ask what is worse: a lost subscription, or that nobody notices? (MQTT's SUBACK came long before.)
+# Misconception: that a SUBACK means that the subscription is in place; the first broker sent it long before. Ask what is
+# worse: a lost subscription, or that nobody notices?
 
 # %% [markdown] id=price
 # ## 5 The price
@@ -210,6 +221,8 @@ lab.latencies()
 
 # %% [markdown] id=exercise-5
 # ### Exercise 5: p_f for a budget
+#
+# A larger p_f hides more and takes longer. Which one fits these numbers? Two decimals will do.
 
 # %% id=budget
 print(lab.budget())
@@ -224,8 +237,9 @@ my_p_f = int(100 * largest_here(*budget(lab.seed))) / 100
 check.exercise_5(my_p_f)
 
 # %% [markdown] id=teacher-5 tags=teacher
-# **For teachers** (6 minutes). RTT/(1 - p_f) + RTT <= bound, so p_f <= 1 - RTT/(bound - RTT). The check runs 200 messages.
-# Why "the largest"? A larger p_f resists more collaborators, up to a point: lab 07 asks how much.
+# **For teachers** (6 minutes). RTT/(1 - p_f) + RTT <= bound, so p_f <= 1 - RTT/(bound - RTT). Seed 20: 0.75. The check runs
+# 200 messages. Misconception: that latency grows evenly with p_f; from 0.8 to 0.9 it nearly doubles. Why "the largest"? A larger
+# p_f resists more collaborators, up to a point: lab 07 asks how much.
 
 # %% [markdown] id=questions
 # ## 6 What have you learned?

@@ -15,12 +15,12 @@
 #
 # **Time** 65 minutes in all: the crowd 10, one path 15, the real network 10, over time 15, what it costs 10, questions 5.
 #
-# **Threat model** Some bridge brokers are curious and pool what they see. They follow the protocol. There are also an eavesdropper at the
-# publisher's own broker, and the public broker.
+# **Threat model** Some bridge brokers are curious and pool what they see; they follow the protocol. Also an eavesdropper at
+# the publisher's own broker, and a curious public broker.
 #
-# **Ethics** Everything runs on this machine, in memory. Deanonymise only publishers of your own.
+# **Ethics** Everything runs on this machine, in memory. Accuse only publishers of your own.
 #
-# **Sources** Buccafurri, De Angelis, Lazzaro, IEEE Internet of Things Journal 10(17), 2023, section VIII (MQTT-A); Reiter and Rubin,
+# **Sources** Buccafurri, De Angelis, Lazzaro, IEEE Internet of Things Journal 10(17), 2023 (MQTT-A), section VIII. Reiter, Rubin,
 # *Crowds*, ACM TISSEC 1(1), 1998; Diaz, Seys, Claessens, Preneel, PET 2002; Wright, Adler, Levine, Shields, 2002 and 2004.
 
 # %% id=start
@@ -33,7 +33,7 @@ lab
 # %% [markdown] id=crowd
 # ## 1 The crowd
 #
-# **n** bridge brokers, **c** of them collaborate. The publisher's own broker always hands the message to a random peer; each next one
+# There are **n** bridge brokers, and **c** of them collaborate. The publisher's own broker always hands the message to a random peer; each next one
 # forwards with probability **p_f**, else it hands the message to the public broker. A collaborator notes from whom it got the message:
 # the *predecessor*. The first predecessor may be the publisher's broker, or just somebody on the way.
 #
@@ -44,8 +44,8 @@ lab
 lab.explore()
 
 # %% [markdown] id=crowd-look
-# **Look for** the disc in each circle: how much its broker is suspected. One message leaves doubt. The publisher's broker is there
-# every time, and the others come and go.
+# **Look for** the disc in each circle: how much its broker is suspected. One message leaves doubt. After many, one broker
+# stands out: the publisher's, *b1*, is there every time, and the others come and go.
 #
 # The same as text:
 
@@ -84,7 +84,7 @@ check.exercise_1(initiator_given_hit)
 # **For teachers** (10 minutes). P(H1+) is the geometric series with ratio p(n-c)/n: c/(n - p(n-c)). First hop: c/n, and surely right. Later:
 # the predecessor is uniform over the n - c honest ones, the initiator among them. The quotient simplifies to 1 - p(n-c-1)/n. Usual slips: n - c
 # for n - c - 1; forgetting the first hop; giving P(I and H1+). Those who are quick derive it for brokers that never pick
-# themselves: [(n-1) - p(n-c-2)]/(n-1+p).
+# themselves: [(n-1) - p(n-c-2)]/(n-1+p). Misconception: that P(I|H1+) grows with p_f, since a collaborator is met more often.
 
 # %% [markdown] id=network-first
 # The next cell first runs a **real network**: 20 bridge brokers in memory, 4 of them collaborate, 50 publishers with 40 messages each. Its
@@ -149,7 +149,8 @@ lab.bounds()
 # %% [markdown] id=teacher-2 tags=teacher
 # **For teachers** (8 minutes). The printed quotient is 1/2 for every n, since c is not in it: (n-2)/(2n) over (n-2)/n. Right: 1 - p(n-c-1)/n <= 1/2,
 # so p >= n/(2(n-c-1)). At c = n/2 - 1 that is p_f = 1, a path without end, though the paper calls it feasible. "33 %" of the paper
-# needs p_f = 0.75 and n without bound; at 0.67 the limit is 25 %.
+# needs p_f = 0.75 and n without bound; at 0.67 the limit is 25 %. Expected: any crowd such as (20, 4, 0.55), and n/(2(n-c-1)).
+# Misconception: that a crowd that is large enough makes up for a small p_f. At 0.5 no n will do.
 
 # %% [markdown] id=network
 # ## 3 The real network
@@ -159,11 +160,12 @@ lab.bounds()
 # %% id=network-tally
 lab.network()
 
-# %% [markdown] id=exercise-5-text
+# %% [markdown] id=exercise-3
 # ### Exercise 3: accuse
 #
 # You are the collaborators. `log` is a list of what all of you saw under one topic: `time`, `broker` (who of you saw it), `previous`
-# (from whom), `message` (a fingerprint of the payload, the same wherever you see it). Name the publisher's bridge.
+# (from whom), `message` (a fingerprint of the payload, the same wherever you see it). Name the publisher's own bridge broker;
+# `collaborators` is a set of your own names.
 
 # %% id=log
 log = [line for line in lab.network().log if line.topic == "sensor/1"]
@@ -189,21 +191,21 @@ check.exercise_3(accuse)
 # **For teachers** (8 minutes). A message may meet several collaborators, and one of them twice; only its earliest line has the first
 # predecessor. Slips: counting every line; naming `broker`; naming a collaborator that handed on. Ask why the fingerprint works although the payload is
 # encrypted end to end: the bytes stay the same. Re-encrypting at each hop would take that away (and cost what mixes cost).
+# Misconception: that who is seen most often is the publisher's: brokers on the way are seen as well, but seldom first.
 
 # %% [markdown] id=time
 # ## 4 Over time
 #
 # Each fresh path is a new look. In every round the publisher's broker is noted with p0 = c/n + q, each other honest one with q: the
 # counts drift apart. That is the **predecessor attack**. A **sticky** path is kept for a *lifetime*: messages along it show nothing
-# new.
+# new. **Predict**: how much does a lifetime of 10 messages buy?
 
 # %% id=explore-time
 lab.explore_time()
 
 # %% [markdown] id=time-look
-# **Look for** the points: the real network's 50 publishers, with bands of 95 %. **Predict**: how much does a lifetime of 10 buy?
-#
-# As text:
+# **Look for** the points: the real network's 50 publishers, with bands of 95 %; and for the steps of the sticky paths, one for
+# each new path. As text:
 
 # %% id=time-text
 lab.over_time()
@@ -211,7 +213,8 @@ lab.over_time()
 # %% [markdown] id=exercise-4
 # ### Exercise 4: how many messages until you are named?
 #
-# With 95 %, in this crowd, with a fresh path for each message. Probable innocence holds in it. Use the sliders above, or reason.
+# How many messages until you are named with 95 %, in this crowd, with a fresh path for each? Probable innocence holds in it.
+# Use the sliders above, or reason.
 
 # %% id=task
 print(lab.task)
@@ -236,13 +239,13 @@ lifetime = 15
 check.exercise_5(lifetime)
 
 # %% [markdown] id=teacher-5 tags=teacher
-# **For teachers** (10 minutes). Both answers are for seed 7; `mqttsec.anonymity.messages_until(lab.task)` has it for any. The Chernoff bound is far above it,
+# **For teachers** (10 minutes). 80 and 15 for seed 7; `mqttsec.anonymity.messages_until(lab.task)` has it for any. The Chernoff bound is far above it,
 # and "noted once with 95 %" far below. Exercise 5: what counts is the number of paths, 300/lifetime rounded up. Misconception: that a
 # sticky path is safe. Who is seen on it is seen for all its life, and P(named) never falls below p0.
 
 # %% [markdown] id=more
 # Sticky paths end when a broker on them leaves, and those who stay become few. Peers that are picked more often than others say
-# more about who picked them:
+# more about who picked them. **Look for** the column *suspects left*:
 
 # %% id=more-table
 lab.more()

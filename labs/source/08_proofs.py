@@ -21,7 +21,7 @@
 # **Ethics** Everything runs on this machine, in memory or on the loopback interface. Attack only systems that are your own.
 #
 # **Sources** Chien, Shih, Huang, Sensors 25(17):5308, 2025, section 5.2 (HLPSL, SPAN/OFMC). Dolev, Yao, 1983; Lowe, 1996,
-# 1997; Krawczyk, *SIGMA*, 2003; RFC 8446 (TLS 1.3). Clavel et al., *All About Maude*, 2007.
+# 1997; Krawczyk, *SIGMA*, 2003; RFC 8446 (TLS 1.3); Clavel et al., *All About Maude*, 2007.
 
 # %% id=start
 from mqttsec import labs
@@ -75,7 +75,8 @@ lab.ask("published", "outsider", "agreement P-B")
 lab.step("published", "publisher", "binding P-B")
 
 # %% [markdown] id=misbinding-look
-# **Look for** the second packet: the same R_P, another name, certificate and signature. The same as text:
+# **Look for** the fields of the Authentication Data in the second packet: the same R_P, and another name, signature and
+# certificate. The same as text:
 
 # %% id=step-text
 print(lab.ladder("published", "publisher", "binding P-B"))
@@ -175,13 +176,19 @@ stops = {"peer's ephemeral key": "mixed runs", "names": "misbinding", "tag": "co
 ### END SOLUTION
 check.exercise_2(stops)
 
+# %% [markdown] id=teacher-2 tags=teacher
+# **For teachers** (5 minutes). The peer's ephemeral key: mixed runs; names: misbinding; the tag: confusion. Misconception: that
+# one safeguard does it all, or that more signed fields are always better. Let them find each in the two tables: the row that
+# has it, and the digit that is gone.
+
 # %% [markdown] id=repair
 # ## 6 Repair it
 #
 # ### Exercise 3: with the fewest fields
 #
 # Block 1 of *published* has got a replay cache. Choose what the two signatures cover, so that every goal of Block 1 holds
-# against an insider (3 instances), and old ephemeral keys, once leaked, are of no use. As few fields as you can.
+# against an insider (3 instances), and old ephemeral keys, once leaked, are of no use. As few fields as you can. The names are
+# those of lab 02; *c1* and *c2* are the tags of the two messages.
 
 # %% id=fields
 lab.fields()
@@ -197,7 +204,8 @@ check.exercise_3(covers)
 # **For teachers** (10 minutes). Six fields: to whom, the own ephemeral key, and what makes it fresh: a time in the first
 # message, the peer's ephemeral key in the second. The own name is in the certificate; tags are needed only where shapes
 # collide, and here they do not: that is *why* one signs tags all the same, since nobody wants to think about shapes. Ask what
-# changes when Block 2 is added. *hardened* signs more than it must, on purpose.
+# changes when Block 2 is added. *hardened* signs more than it must, on purpose. Misconception: that the certificate says for
+# whom a message is meant; it says from whom.
 
 # %% [markdown] id=questions
 # ## 7 What have you learned?

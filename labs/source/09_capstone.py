@@ -18,8 +18,8 @@
 # **Threat model** Curious bridge brokers, a curious public broker with the scheme's B beside it, a stranger who subscribes to
 # everything; each alone, then several together. In section 4 a bridge broker that changes what it passes on.
 #
-# **Ethics** Everything runs on this machine, in memory. Hiding who speaks protects people, and can be abused; use it, and
-# attack it, on systems only that are your own.
+# **Ethics** Everything runs on this machine, in memory. Hiding who speaks protects people, and can be abused. Use it, and
+# attack it, only on systems that are your own.
 #
 # **Sources** Chien, Shih, Huang, Sensors 25(17):5308, 2025 (Scheme 4); Buccafurri, De Angelis, Lazzaro, IEEE Internet of Things
 # Journal 10(17), 2023 (MQTT-A). That the two are put together is ours.
@@ -48,7 +48,8 @@ lab.messages()
 # ### Exercise 1: predict
 #
 # What does the **public broker** have after each run: can it read a reading (`"reads"`)? Does a real name stand in its packets
-# (`"names"`)? Give a set for each; `set()` if neither.
+# (`"names"`)? Give a set for each; `set()` if neither. The systems: plain MQTT, Scheme 4, MQTT-A (`network`), and both
+# together, with real names (`both_named`) and with pseudonyms (`both`).
 
 # %% id=answer-1
 public_broker = {"plain": ..., "scheme": ..., "network": ..., "both_named": ..., "both": ...}
@@ -59,14 +60,15 @@ public_broker |= {"both_named": {"names"}, "both": set()}
 check.exercise_1(public_broker)
 
 # %% [markdown] id=systems-look
-# No theory in this: the bytes of each party's own packets are searched, with every key from its memory.
+# No theory here: the bytes of each party's own packets are searched, with every key from its memory.
 
 # %% id=system-table
 lab.systems()
 
 # %% [markdown] id=teacher-1 tags=teacher
 # **For teachers** (8 minutes). The surprise is the fourth row: everything is encrypted, everything goes through the network, and
-# the names are there. Ask before showing section 2. *Brokers between* are those that no party is a client of.
+# the names are there. Ask before showing section 2. *Brokers between* are those that no party is a client of. Misconception:
+# that encryption hides names; a certificate has to be readable before there is a key.
 
 # %% [markdown] id=eyes
 # Look through any pair of eyes. The picture shows the last reading as far as that party carried it.
@@ -76,7 +78,8 @@ lab.explore()
 
 # %% [markdown] id=eyes-look
 # **Look for** the station's own broker, *b1*, in the last system: it has a name **and** a pseudonym. Then for a broker in
-# between: what does it have? The same as text, and for all parties:
+# between: what does it have? The same as text, and for all parties (*pairs*: who asks for whom, by pseudonym or name; *by real
+# name*: those of which it has both names):
 
 # %% id=see
 lab.see("both", "b1")
@@ -108,11 +111,13 @@ for kind, named in lab.kinds("both_named"):
 # for a **pseudonym**. Who may join is still checked; who it is, the authority alone knows.
 
 # %% id=kinds-mended
-print(any(named for _, named in lab.kinds("both")))
+named = [kind for kind, has_the_name in lab.kinds("both") if has_the_name]
+print(f"{len(named)} kinds of messages with the station's name")
 
 # %% [markdown] id=teacher-2 tags=teacher
 # **For teachers** (5 minutes). *hello*: the certificate. Later ones repeat it (*answer*), or have the name in the header of a
-# layer (*data*). Worth a word: Scheme 4's inner layer encrypts the reading only, not its header.
+# layer (*data*). Misconception: that the name leaks from the topic or the Client Identifier; the station has none there. Worth
+# a word: Scheme 4's inner layer encrypts the reading only, not its header.
 
 # %% [markdown] id=together
 # ## 3 Who finds out together
@@ -143,7 +148,8 @@ lab.coalitions()
 # %% [markdown] id=teacher-3 tags=teacher
 # **For teachers** (7 minutes). The two home brokers: each knows its client's pseudonym, and the dashboard's home has read the signed
 # request, in which both pseudonyms stand. The public broker adds nothing: it has pseudonyms without names. Crowds has the same limit: the
-# local eavesdropper. Remedy to discuss: the client runs its own bridge broker.
+# local eavesdropper. Seed 7: b1 and b4. Misconception: that more brokers always know more; here two are enough, and no other
+# two. Remedy to discuss: the client runs its own bridge broker.
 
 # %% [markdown] id=changes
 # ## 4 A broker that speaks for the station
@@ -152,7 +158,7 @@ lab.coalitions()
 #
 # ### Exercise 4: who notices?
 #
-# `"B"`, `"readers"` or `"nobody"`, with MQTT-A alone (`network`) and with both (`both`).
+# Say `"B"`, `"readers"` or `"nobody"`, for MQTT-A alone (`network`) and for both together (`both`).
 
 # %% id=answer-4
 notices = {("network", "changed"): ..., ("network", "replay"): ...}
@@ -167,12 +173,15 @@ lab.attacks()
 
 # %% [markdown] id=teacher-4 tags=teacher
 # **For teachers** (4 minutes). nobody, nobody, B, B. In the combination B notices before a reader is reached: the tag of K_PB over topic,
-# epoch and sequence number. Ask what a broker on the way can still do: drop, and delay.
+# epoch and sequence number. Misconception: that anonymity protects from changes; without a tag nobody has anything to check.
+# Ask what a broker on the way can still do: drop, and delay.
 
 # %% [markdown] id=design
 # ## 5 Design it
 #
 # ### Exercise 5: choose a system and p_f
+#
+# A customer's requirements. Which of the five systems, and which p_f?
 
 # %% id=task
 print(lab.task())
@@ -188,6 +197,7 @@ check.exercise_5(system, p_f)
 
 # %% [markdown] id=teacher-5 tags=teacher
 # **For teachers** (6 minutes). p_f from n / (2 (n - c - 1)) to what RTT/(1 - p_f) + RTT allows; the budget leaves a window of about 0.04.
+# Seed 7: `both`, from 0.715 to 0.755. Misconception: that a larger p_f is always safer; it is slower, and names do not care.
 # What nobody asked for, and is not there: hiding that one takes part at all, and protection from somebody who watches all links.
 
 # %% [markdown] id=questions

@@ -14,8 +14,8 @@ lab
 # %% [markdown] id=handshake
 # ## 1 A recorded handshake
 #
-# alice publishes, bob subscribes, under Scheme 3, *hardened*. Step through the packets: every byte is explained.
-# **Look for** the packet in which bob's request reaches alice, and for what is signed.
+# alice publishes, bob subscribes, under Scheme 3, *hardened*. Step through the packets: every field of MQTT is explained.
+# **Look for** the packet in which bob's request reaches alice. What stands in Authentication Data is the matter of lab 02.
 
 # %% id=stepper
 lab.stepper()

@@ -101,14 +101,14 @@ def exercise_2(lab: Anonymity, counterexample: object, bound: object) -> str:
 @BOOK.exercise("Accuse", todo="write the body of the function")
 def exercise_3(lab: Anonymity, accuse: object) -> str:
     """Gives the function the pooled logs of the real network, a topic at a time."""
-    require(callable(accuse), "give the function itself: check.exercise_5(accuse)")
+    require(callable(accuse), "give the function itself: check.exercise_3(accuse)")
     assert callable(accuse)
     run = lab.network()
     right, ours = 0, 0
     for publisher in run.publishers:
         log = [seen for seen in run.log if seen.topic == publisher.topic]
         given: Any = accuse(list(log), set(run.collaborators))
-        require(isinstance(given, str), "it must return the name of a bridge, such as 'B3'")
+        require(isinstance(given, str), "it must return the name of a bridge, such as 'b3'")
         require(given not in run.collaborators, f"{publisher.topic}: {given} is one of us; each line says "
                                                 "who saw it, and from whom it came: previous")  # fmt: skip
         require(given in run.honest, f"{publisher.topic}: there is no bridge {given!r}")
@@ -187,34 +187,40 @@ BOOK.question(
     {"a": "nobody finds out", "b": "one path makes you no likelier than not", "c": "the broker sees nothing"},
     "b",
     "at most 1/2, of one path that a collaborator is on; nothing is said of many",
+    "section 2",
 )
 BOOK.question(
     "p_f = 0.5. How many brokers do you need against one collaborator?",
     {"a": "4", "b": "a thousand", "c": "no number will do"},
     "c",
     "P(I|H1+) = 1 - (n-2)/(2n) is above 1/2 for every n",
+    "the table of bounds in section 2",
 )
 BOOK.question(
     "What does a longer path change?",
     {"a": "a collaborator is met oftener, and knows less", "b": "both fall", "c": "both rise"},
     "a",
     "P(H1+) rises with p_f and P(I|H1+) falls; and it takes longer",
+    "the first plot",
 )
 BOOK.question(
     "Why does a fresh path for each message help the collaborators?",
     {"a": "it is slower", "b": "each path is a new look, and you are the one who is always there",
      "c": "the topic changes"},
     "b", "the predecessor attack: p0 against q in every round",
+    "section 4",
 )  # fmt: skip
 BOOK.question(
     "What does the public broker learn of the publisher if a broker may pick itself?",
     {"a": "nothing: every broker is as likely the exit", "b": "its bridge broker", "c": "half of it"},
     "a",
     "the exit is uniform whoever began: beyond suspicion",
+    "the table of adversaries in section 2",
 )
 BOOK.question(
     "How does the least p_f grow with the share of collaborators?",
     {"a": "exponentially", "b": "not at all, it is 1/2", "c": "as a hyperbola with its pole at one half"},
     "c",
     "1/(2(1-x)) reaches 1 at x = 1/2, and the path's length 1 + 2(1-x)/(1-2x) grows beyond all bounds",
+    "the plot of section 5",
 )

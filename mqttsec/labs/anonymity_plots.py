@@ -55,7 +55,8 @@ def compared(frame: pandas.DataFrame, x: str, y: str, apart: float = 0.0) -> go.
 
 def one_path(frame: pandas.DataFrame, p_f: float) -> go.Figure:
     """P(H1+) and P(I|H1+) over p_f; the p_f that was chosen, and the line of probable innocence."""
-    figure = compared(frame, "p_f", "probability", apart=0.006)
+    figure = compared(frame, "forwarding probability p_f", "probability", apart=0.006)
+    _title(figure, "One path: P(H1+) and P(I|H1+)")
     _level(figure, 0.5, "probable innocence")
     figure.add_shape(
         type="line",
@@ -73,13 +74,15 @@ def one_path(frame: pandas.DataFrame, p_f: float) -> go.Figure:
 def over_time(frame: pandas.DataFrame) -> go.Figure:
     """P(named) over messages."""
     figure = compared(frame, "messages sent", "P(named)", apart=0.35)
+    _title(figure, "Named over time")
     _level(figure, 0.95, "95 %")
     return figure
 
 
 def costs(frame: pandas.DataFrame) -> go.Figure:
     """Latency over the share of collaborators that is resisted, with the applications' bounds."""
-    figure = lines(frame, "share of collaborators c/n", "latency ms")
+    figure = lines(frame, "share of collaborators c/n", "mean latency, ms")
+    _title(figure, "Latency that resists a share of collaborators")
     for application, bound in BOUNDS_MS.items():
         _level(figure, bound, application)
     figure.update_xaxes(range=[0, 0.5])
@@ -89,7 +92,8 @@ def costs(frame: pandas.DataFrame) -> go.Figure:
 
 def limits(frame: pandas.DataFrame) -> go.Figure:
     """The largest p_f over the round-trip time."""
-    figure = lines(frame, "RTT ms", "largest p_f", mode="lines+markers")
+    figure = lines(frame, "RTT, ms", "largest p_f", mode="lines+markers")
+    _title(figure, "Largest p_f within each application's bound")
     figure.update_yaxes(range=[0, 1])
     return figure
 
@@ -109,8 +113,11 @@ def faint(colour: str) -> str:
     return f"rgba({red},{green},{blue},0.28)"
 
 
+def _title(figure: go.Figure, words: str) -> None:
+    figure.update_layout(title={"text": words})
+
+
 def _axes(figure: go.Figure, x: str, y: str) -> None:
-    # No title: the legend needs the room, and the table below says what it is about.
     figure.update_xaxes(title={"text": x})
     figure.update_yaxes(title={"text": y})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import dataclass
 
@@ -61,8 +62,8 @@ def tell(crowd: Crowd, messages: int, lifetime: int, seed: int) -> Story:
 
 
 def name(broker: int) -> str:
-    """`B1` for the first, the publisher's own."""
-    return f"B{broker + 1}"
+    """`b1` for the first, the publisher's own."""
+    return f"b{broker + 1}"
 
 
 @dataclass(frozen=True)
@@ -104,11 +105,13 @@ class CrowdView:
         """What the formulas say of one path."""
         crowd = self.story.crowd
         bound = least_p_f(crowd.n, crowd.c, crowd.variant)
+        # Rounded up: the number that stands there is enough.
+        needs = bound.reason if bound.value is None else f"p_f >= {math.ceil(1000 * bound.value) / 1000:.3f}"
         rows = (
             ("P(H1+): a collaborator is on it", f"{collaborator_on_path(crowd):.3f}"),
             ("P(I|H1+): it had it from the publisher's", f"{predecessor_is_initiator(crowd):.3f}"),
             ("probable innocence", "yes" if probable_innocence(crowd) else "no"),
-            ("that takes", str(bound) if bound.feasible else bound.reason.split(":")[0]),
+            ("that takes", needs.split(":")[0]),
             ("mean hops", f"{mean_path_length(crowd.p_f):.2f}"),
         )
         return Table(("one path", "formula"), rows)

@@ -30,7 +30,7 @@ from mqttsec.packets import Publish, decode
 from mqttsec.readings import weather
 from mqttsec.trace.events import EventKind
 from mqttsec.widgets import Choice, Explorer, ExplorerWidget, Table
-from mqttsec.widgets.look import columns
+from mqttsec.widgets.look import columns, text
 from mqttsec.widgets.network import Kind, Leg, Place, Way, network_svg
 from mqttsec.widgets.table import Cell
 
@@ -110,7 +110,9 @@ class ThreatView:
 
     def html(self) -> str:
         """Picture and table side by side."""
-        return columns(self.picture(), self.table().html())
+        table = Table(self.table().columns, self.table().rows)
+        head = f'<p class="mqs-caption">{text(self.head())}</p>'
+        return head + columns(self.picture(), table.html())
 
     def text(self) -> str:
         """The table as fixed-width text."""
@@ -206,6 +208,7 @@ class Capstone(Lab):
             rows.append(
                 (
                     system.name,
+                    next(short for short, there in SHORT.items() if there == place),
                     "yes" if got else "no",
                     "reads" if public.reads else "-",
                     ", ".join(sorted(public.names)) or "-",
@@ -213,7 +216,7 @@ class Capstone(Lab):
                     ("reads" if any(each.reads for each in between) else "-") if system.network else "",
                 )
             )
-        names = ("system", "arrived", "public broker", "names it has", "stranger", "brokers between")
+        names = ("system", "short", "arrived", "public broker", "names it has", "stranger", "brokers between")
         return Table(names, tuple(rows))
 
     def threats(self, system: int | str = 4) -> Table:
@@ -247,7 +250,7 @@ class Capstone(Lab):
             for reader in READERS
             for group in coalitions(self.outcome(SYSTEMS.index(COMBINED)), (STATION, reader))
         ]
-        return Table(("who talks to whom", "known to"), tuple(rows), COMBINED.name)
+        return Table(("who talks to whom", "known together to"), tuple(rows), "with pseudonyms")
 
     def kinds(self, system: int | str = 3) -> list[tuple[str, bool]]:
         """Each kind of message that the public broker had, and whether the station's real name is in one."""
@@ -290,8 +293,8 @@ class Capstone(Lab):
             for attack in ATTACKS:
                 outcome = self.outcome(short, attack)
                 more = len(outcome.opened[READERS[0]]) - MESSAGES
-                rows.append((outcome.system.name, attack, self.noticed(short, attack), f"{more} more"))
-        return Table(("system", "what", "who refuses it", "readings at the dashboard"), tuple(rows))
+                rows.append((outcome.system.name, attack, self.noticed(short, attack), more))
+        return Table(("system", "what", "who refuses it", "more readings at the dashboard"), tuple(rows))
 
     def task(self) -> str:
         """What exercise 5 asks."""

@@ -50,7 +50,7 @@ def _why(place: int, word: str, holds: bool) -> str:
 # -- 2: where the name leaks --------------------------------------------------------------------------
 
 
-@BOOK.exercise("Where the name leaks", todo="replace ... by the kind of a message, such as 'hello'")
+@BOOK.exercise("Where the name leaks", todo="replace ... by the kind of a message, such as 'data'")
 def exercise_2(lab: Capstone, answer: object) -> str:
     """Searches the packets of the public broker for the station's real name, the first one first."""
     kinds = [kind for kind, _ in lab.kinds(SYSTEMS.index(NAMED))]
@@ -110,6 +110,8 @@ def exercise_4(lab: Capstone, answer: object) -> str:
             if given != seen and system is ANONYMOUS:
                 require(False, f"{short}, {attack}: without a tag, how would anybody know?")
             if given != seen:
+                words = "somebody does: the message has a tag, and a number under it"
+                require(given != "nobody", f"{short}, {attack}: {words}")
                 require(seen != "B", f"{short}, {attack}: somebody else notices before it reaches them")
                 require(False, f"{short}, {attack}: who checks first?")
     return "MQTT-A hides who speaks, not that a broker on the way speaks instead; K_PB's tag shows that"
@@ -124,7 +126,7 @@ def exercise_5(lab: Capstone, system: object, p_f: object) -> str:
     require(isinstance(system, str) and system in SHORT, f"system: choose one of {', '.join(SHORT)}")
     assert isinstance(system, str)
     p = number(p_f, "p_f")
-    require(0 <= p < 0.95, "p_f: give a probability below 0.95")
+    require(0 <= p < 0.95, "p_f: give a probability from 0 on and below 0.95")
     outcome = lab.outcome(SHORT[system])
     seen = sight(outcome, PUBLIC)
     require(not seen.reads, "the public broker reads the readings")
@@ -152,12 +154,14 @@ BOOK.question(
     },
     "b",
     "the network forwards publications and subscriptions; a connection it does not hide",
+    "section 1",
 )
 BOOK.question(
     "What does B know of the station in the combination?",
     {"a": "its pseudonym, topics, times and sizes", "b": "nothing", "c": "its bridge broker"},
     "a",
     "it must authenticate somebody: the pseudonym, which the authority vouches for",
+    "the table of all parties in section 1",
 )
 BOOK.question(
     "The station's own bridge broker is curious. What does it have?",
@@ -168,16 +172,19 @@ BOOK.question(
     },
     "b",
     "that is the local eavesdropper of the MQTT-A paper; the scheme keeps the contents from it",
+    "section 1, through the eyes of b1",
 )
 BOOK.question(
     "What do pseudonyms of the authority not protect from?",
     {"a": "the public broker", "b": "the authority itself", "c": "the readers"},
     "b",
     "it knows whom it gave which one; there are credentials that hide even that",
+    "section 2",
 )
 BOOK.question(
     "Messages of one pseudonym can be linked to each other. What would help?",
     {"a": "a larger p_f", "b": "a new pseudonym now and then, and new topics with it", "c": "QoS 2"},
     "b",
     "cars do so on the road: a pool of certificates, each for a short time",
+    "section 3",
 )

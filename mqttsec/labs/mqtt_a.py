@@ -126,9 +126,9 @@ class MqttA(Lab):
         rows = []
         for length in range(2, min(longest, 9) + 1):
             expected = messages * (1 - p_f) * p_f ** (length - 2)
-            rows.append((str(length), found.count(length), round(expected, 1)))
+            rows.append((str(length), found.count(length), round(expected)))
         rest = messages * p_f ** (min(longest, 9) - 1)
-        rows.append(("more", sum(length > 9 for length in found), round(rest, 1)))
+        rows.append(("more", sum(length > 9 for length in found), round(rest)))
         mean = sum(found) / messages
         return Table(("hops", "messages", "theory"), tuple(rows), f"p_f = {p_f:g}: mean {mean:.2f} hops")
 
@@ -175,7 +175,7 @@ class MqttA(Lab):
             "carried back",
             "circulated",
         )
-        return Table(names, tuple(rows), "reader-1 and reader-2 subscribe the same topic at QoS 2")
+        return Table(names, tuple(rows), "reader-1 and reader-2 subscribe to one topic at QoS 2")
 
     def crossing_paths(self) -> Table:
         """The ways of both subscriptions under the blind strategy, published and mended."""
@@ -222,11 +222,11 @@ class MqttA(Lab):
                         form.value,
                         f"{variant}: {words}",
                         len(run.lost),
-                        f"{100 * len(run.lost) / readers:.0f} %",
+                        round(100 * len(run.lost) / readers),
                     )
                 )
         return Table(
-            ("rules", "variant", "lost", "share"),
+            ("rules", "variant", "lost", "share %"),
             tuple(rows),
             f"{readers} subscriptions, n = {n}, p_f = 0.67",
         )
@@ -270,10 +270,10 @@ class MqttA(Lab):
         )
         x = [0.5 + 0.005 * step for step in range(81)]
         for sides, name in ((2, "both sides"), (1, "one side")):
-            figure.add_scatter(x=[], y=[], mode="markers", name=name, legendgroup=name)
+            figure.add_scatter(x=[], y=[], mode="markers", name=name, legendgroup=name, showlegend=True)
             theory = [sides * RTT_MS / 2 / (1 - p_f) + RTT_MS for p_f in x]
             figure.add_scatter(
-                x=x, y=theory, mode="lines", name=f"{name}, theory", legendgroup=name, showlegend=False
+                x=x, y=theory, mode="lines", name=f"{name}, theory", legendgroup=name
             )
         return styled(figure)
 

@@ -84,11 +84,14 @@ def exercise_2(lab: MqttA, answer: object) -> str:
 # -- 3: the strategies ------------------------------------------------------------------------------
 
 
-@BOOK.exercise("Where paths cross", todo="replace each ... by the name of a strategy, or a set of them")
+@BOOK.exercise("Where paths cross", todo='replace ... by a set of strategies, such as {"blind"}; by a number')
 def exercise_3(lab: MqttA, one_subscription: object, blind_cycle: object) -> str:
     """Runs all strategies on the lab's crossing once more."""
     names = {strategy.value for strategy in Strategy}
-    require(isinstance(one_subscription, (set, frozenset)), "the first answer is a set of strategies")
+    require(
+        isinstance(one_subscription, (set, frozenset)),
+        'the first answer is a set of strategies, such as {"blind"}',
+    )
     assert isinstance(one_subscription, (set, frozenset))
     require(one_subscription <= names, f"the strategies are {', '.join(sorted(names))}")
     runs = {strategy: lab.crossing(strategy.value) for strategy in Strategy}
@@ -125,7 +128,7 @@ def exercise_4(lab: MqttA, answer: object) -> str:
     assert isinstance(answer, (set, frozenset))
     run = lab.subscriptions()
     everybody = {path.source for path in run.paths}
-    require(answer <= everybody, f"the readers are reader-1 to reader-{READERS}")
+    require(answer <= everybody, f"the readers are called 'reader-1' to 'reader-{READERS}'")
     wrong = sorted(answer - set(run.lost))
     require(not wrong, f"{', '.join(wrong)} got the message: no broker stands twice on that path")
     missing = len(set(run.lost) - set(answer))
@@ -178,24 +181,28 @@ BOOK.question(
     },
     "a",
     "with two hops at least, the public broker cannot take the exit for the client's own broker",
+    "section 1",
 )
 BOOK.question(
     "A bridge broker gets a message from b4. What does it know about the publisher?",
     {"a": "it is a client of b4", "b": "it may be a client of b4, or of any other", "c": "nothing at all"},
     "b",
     "b4 may be the first broker or not; how likely it is, is the matter of lab 07",
+    "section 2",
 )
 BOOK.question(
     "What does the public broker see of a subscriber that hides?",
     {"a": "its Client Identifier", "b": "its bridge broker", "c": "the last broker of the path"},
     "c",
     "a bridge broker is an ordinary client there, and subscribes in its own name",
+    "section 2",
 )
 BOOK.question(
     "Both sides hide at the same p_f. What does that do to the latency?",
     {"a": "it is the same as for one", "b": "RTT/(1 - p_f), twice what one side adds", "c": "it squares"},
     "b",
     "latencies add up: one side is the mean of both and none",
+    "section 5",
 )
 BOOK.question(
     "A discovery broker lies about a topic. What can happen?",
@@ -206,4 +213,5 @@ BOOK.question(
     },
     "b",
     "the paper authenticates nobody: first pair wins, so a check of who announces is worth its cost",
+    "section 1",
 )

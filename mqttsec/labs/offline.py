@@ -96,6 +96,7 @@ class Offline:
             figure.add_scatter(
                 x=list(range(messages + 1)), y=named_by_message(crowd, messages, lifetime), name=words
             )
+        figure.update_layout(title={"text": "Named over time"})
         figure.update_layout(xaxis_title="messages sent", yaxis_title="P(named)", yaxis_range=[0, 1])
         return figure
 

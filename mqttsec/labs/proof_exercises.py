@@ -30,25 +30,28 @@ def exercise_1(lab: Proofs, answer: object) -> str:
     """Asks the model about *published*, for a mallory of each kind."""
     require(isinstance(answer, dict), 'give a dict: "publisher", "broker" and "subscriber", each with a set')
     assert isinstance(answer, dict)
-    table = lab.table("published")
     for kind in DISHONEST:
         given = answer.get(kind)
-        require(isinstance(given, (set, frozenset)), f"{kind}: give a set of directions")
+        require(isinstance(given, (set, frozenset)), f"{kind}: give a set of directions, such as {{'P-B'}}")
         assert isinstance(given, (set, frozenset))
         unknown = sorted(map(str, given - set(DIRECTIONS)))
         require(not unknown, f"{kind}: the directions are {', '.join(DIRECTIONS)}, not {', '.join(unknown)}")
+    table = lab.table("published")
+    for kind in DISHONEST:
         row = next(row for row in table.rows if row[1] == kind)
         broken = {name for name, cell in zip(DIRECTIONS, row[2:], strict=True) if cell != "."}
-        for direction in sorted(given ^ broken):
+        for direction in sorted(answer[kind] ^ broken):
             believer, peer = direction.split("-")
-            require(
-                direction in given,
-                f"a dishonest {kind}: {direction} breaks as well. Which signature does mallory replace by "
-                f"her own, so that {peer} has {believer}'s key and takes it for hers?",
-            )
-            require(
-                False, f"a dishonest {kind}: {direction} stands. In whose name could mallory speak to {peer}?"
-            )
+            stands = f"a dishonest {kind}: {direction} stands. In whose name could mallory speak to {peer}?"
+            require(direction in broken, stands)
+            if kind == "broker" and "B" not in (believer, peer):
+                asked = "They name each other rightly. Do both name the same broker?"
+            else:
+                asked = (
+                    f"Which signature does mallory replace by her own, so that {peer} has {believer}'s key "
+                    "and takes it for hers?"
+                )
+            require(False, f"a dishonest {kind}: {direction} breaks as well. {asked}")
     return "the model has found exactly these, with at most 3 role instances"
 
 
@@ -170,34 +173,40 @@ BOOK.question(
     {"a": "there is no attack", "b": "no attack with up to 6 runs, within the model",
      "c": "the implementation is secure"},
     "b", "the bound is a bound, and the model knows no timing, no weak randomness, no defect of the code",
+    "section 4",
 )  # fmt: skip
 BOOK.question(
     "The engine says: attack. What do you know?",
     {"a": "it may be an artefact of the model until it has been run", "b": "the protocol is broken for sure",
      "c": "the cryptography is weak"},
     "a", "here every attack is run on the real machines; elsewhere this step is easily forgotten",
+    "section 3",
 )  # fmt: skip
 BOOK.question(
     "The paper's tool said SAFE. How can both be right?",
     {"a": "one of the tools has a defect", "b": "the paper's goals are wrong",
      "c": "goals are judged in a setting: how many runs, which blocks, who is dishonest"},
     "c", "with one run a role and nobody dishonest the goals hold here as well",
+    "the table of section 4",
 )  # fmt: skip
 BOOK.question(
     "Why does TLS 1.3 sign a hash of the whole handshake?",
     {"a": "it holds both key shares, so an answer belongs to one run", "b": "a hash is shorter",
      "c": "to keep the names secret"},
     "a", "RFC 8446, 4.4.3: the transcript has both shares; the context string before it is a tag",
+    "section 5",
 )  # fmt: skip
 BOOK.question(
     "What is SIGMA's MAC over the own name for?",
     {"a": "it encrypts the name", "b": "who has the key shows its name under it: nobody can be misbound",
      "c": "it replaces the certificate"},
     "b", "Krawczyk, 2003: sign and MAC; TLS 1.3's Finished does the same work",
+    "section 5",
 )  # fmt: skip
 BOOK.question(
     "Why does *hardened* need a replay cache, or a confirming message, on top of its signatures?",
     {"a": "signatures can be forged", "b": "who answers first has nothing fresh of its own in what it gets",
      "c": "clocks are wrong"},
     "b", "a responder sees its own ephemeral key under the peer's signature only in a third message",
+    "the second attack of section 3",
 )  # fmt: skip

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass
 from typing import ClassVar
 
 from mqttsec.check import ExerciseBook
+from mqttsec.e2e import explain
 from mqttsec.errors import ConfigurationError
 from mqttsec.labs.lab import Lab
 from mqttsec.labs.proof_exercises import BOOK
-from mqttsec.trace import ladder, svg_ladder, text_ladder
+from mqttsec.trace import Ladder, arrows, ladder, svg_ladder, text_ladder
 from mqttsec.verify import classic
 from mqttsec.verify.cases import Case, Goal, Intruder, Property
 from mqttsec.verify.findings import Attack, attack
@@ -67,12 +69,9 @@ class Answer:
         """Verdict, and the attack as a ladder."""
         lines = [self.headline, self.asked]
         if self.outcome is not None:
-            lines += [f"run on the machines: {self.outcome.achieved}", "", self._ladder()]
+            ran = wrapped(f"run on the machines: {self.outcome.achieved}")
+            lines += [ran, "", text_ladder(attack_ladder(self.outcome))]
         return "\n".join(lines)
-
-    def _ladder(self) -> str:
-        assert self.outcome is not None
-        return text_ladder(ladder(self.outcome.trace))
 
     def html(self) -> str:
         """The same for the page."""
@@ -86,7 +85,8 @@ class Answer:
         """The attack as a picture; nothing where there is none."""
         if self.outcome is None:
             return ""
-        return svg_ladder(ladder(self.outcome.trace), width=840, title="The attack", ident="ladder-attack")
+        shown = attack_ladder(self.outcome)
+        return svg_ladder(shown, width=840, title="The attack", ident="ladder-attack")
 
     def __repr__(self) -> str:
         return self.text()
@@ -101,6 +101,31 @@ QUESTIONS = {
     Property.PAIRING: "If {1} runs with {0}, do both get the same key?",
 }
 """What a goal asks."""
+
+
+def attack_ladder(outcome: Outcome) -> Ladder:
+    """The ladder of an attack, its columns in the order of `attack_columns`."""
+    return ladder(outcome.trace, attack_columns(outcome))
+
+
+def attack_columns(outcome: Outcome) -> tuple[str, ...]:
+    """alice, broker and bob from left to right as in every lab, the intruder between those it talks to."""
+    pairs = {frozenset((arrow.sender, arrow.receiver)) for arrow in arrows(outcome.trace)}
+    parties = ladder(outcome.trace).parties
+    sides = ("alice", "broker", "bob")
+    intruders = [name for name in parties if name.split()[0] not in sides]
+    columns: list[str] = []
+    for side in sides:
+        columns += (name for name in parties if name.split()[0] == side)
+        for name in intruders:
+            if name not in columns and any(name in pair and pair & set(columns) for pair in pairs):
+                columns.append(name)
+    return tuple(dict.fromkeys((*columns, *parties)))
+
+
+def wrapped(words: str) -> str:
+    """Words in lines that a page of 1280 pixels does not break once more."""
+    return textwrap.fill(words, 100)
 
 
 def _sides(goal: Goal) -> tuple[str, ...]:
@@ -145,6 +170,7 @@ class Proofs(Lab):
         require_engine()
         super().__init__(seed)
         self._answers: dict[tuple[str, str, str, int], Answer] = {}
+        self._found: dict[tuple[str, Intruder, str, int], list[str]] = {}
 
     def __repr__(self) -> str:
         return (
@@ -204,7 +230,11 @@ class Proofs(Lab):
         for name in names or ("published", "hardened"):
             for intruder in Intruder:
                 goals = [goal_of(f"{property} {direction}") for direction in DIRECTIONS]
-                rows.append((name, intruder.value, *self._sizes(variant(name), intruder, goals, instances)))
+                asked = (name, intruder, property, instances)
+                with self.lock:
+                    if asked not in self._found:
+                        self._found[asked] = self._sizes(variant(name), intruder, goals, instances)
+                    rows.append((name, intruder.value, *self._found[asked]))
         title = f"{property}: role instances of the smallest attack, up to {instances}"
         return Table(("variant", "intruder", *DIRECTIONS), tuple(rows), title)
 
@@ -226,11 +256,14 @@ class Proofs(Lab):
         Raises `ConfigurationError` where there is no attack.
         """
         outcome = self._outcome(name, intruder, goal)
-        return self.keep(StepperWidget(Stepper({"everybody": outcome.trace}, title="The attack"), self.lock))
+        model = Stepper(
+            {"everybody": outcome.trace}, title="The attack", parties=attack_columns(outcome), inside=explain
+        )
+        return self.keep(StepperWidget(model, self.lock))
 
     def ladder(self, name: str = "published", intruder: str = "insider", goal: str = "binding P-B") -> str:
         """The same as text. Raises `ConfigurationError` where there is no attack."""
-        return text_ladder(ladder(self._outcome(name, intruder, goal).trace))
+        return text_ladder(attack_ladder(self._outcome(name, intruder, goal)))
 
     def live(self, name: str = "published", intruder: str = "insider", goal: str = "binding P-B") -> str:
         """Run an attack against a live MQTT 5 broker on a TCP port of this machine; says what came of it.
@@ -240,7 +273,7 @@ class Proofs(Lab):
         answer = self.ask(name, intruder, goal)
         if answer.attack is None:
             raise ConfigurationError(f"{answer.headline}: there is nothing to run")
-        return run_live(answer.attack, answer.variant.setup()).achieved
+        return wrapped(run_live(answer.attack, answer.variant.setup()).achieved)
 
     def _outcome(self, name: str, intruder: str, goal: str) -> Outcome:
         answer = self.ask(name, intruder, goal)

@@ -96,7 +96,7 @@ class MembersView:
         legs = [Leg(each.name, each.asked, way=Way.SUBSCRIBE) for each in self.members]
         n = len(self.members)
         title = f"{n} bridge brokers and whom they asked"
-        return network_svg(places(n, discovery=2), legs, title=title, highlight=False)
+        return network_svg(places(n, discovery=2), legs, title=title, highlight=False, numbers=False)
 
     def table(self) -> Table:
         """One row a bridge broker."""

@@ -28,7 +28,7 @@ class Broker:
     """One of the crowd, as it is drawn."""
 
     name: str
-    """Short: `B1`."""
+    """Short: `b1`."""
     collaborates: bool = False
     """Drawn as a crossed square."""
     own: bool = False

@@ -96,8 +96,10 @@ def network_svg(
     title: str = "",
     peers: bool = True,
     highlight: bool = True,
+    numbers: bool = True,
 ) -> str:
-    """The picture; `peers`: draw who is whose peer, `highlight`: let the last leg stand out.
+    """The picture; `peers`: draw who is whose peer, `highlight`: let the last leg stand out, `numbers`:
+    say which leg is which.
 
     Raises `ConfigurationError` for two places of one name, or a leg between unknown ones.
     """
@@ -120,7 +122,8 @@ def network_svg(
     drawn = []
     for number, leg in enumerate(shown, 1):
         pair = frozenset((leg.source, leg.target))
-        drawn.append(_leg(leg, number, spots, seen[pair], highlight and number == len(shown)))
+        said = ": ".join(filter(None, (str(number) * numbers, leg.label)))
+        drawn.append(_leg(leg, said, spots, seen[pair], highlight and number == len(shown)))
         seen[pair] += 1
     parts += [line for line, _ in drawn]
     parts += [_place(place, spots[place.name]) for place in places]
@@ -158,7 +161,7 @@ def _spots(places: Sequence[Place]) -> dict[str, Point]:
     right = groups[Kind.PUBLIC]
     for place, y in zip(right, _spread(len(right), -20.0), strict=True):
         spots[place.name] = (_RIGHT, y)
-    for number, place in enumerate(groups[Kind.DISCOVERY]):
+    for number, place in enumerate(reversed(groups[Kind.DISCOVERY])):
         spots[place.name] = (_RIGHT, HEIGHT - 34.0 - 52.0 * number)
     return spots
 
@@ -214,7 +217,7 @@ def _peer_lines(places: Sequence[Place], spots: dict[str, Point]) -> list[str]:
 # Legs -----------------------------------------------------------------------------------------
 
 
-def _leg(leg: Leg, number: int, spots: dict[str, Point], before: int, now: bool) -> tuple[str, str]:
+def _leg(leg: Leg, said: str, spots: dict[str, Point], before: int, now: bool) -> tuple[str, str]:
     """The line and the words of an arrow; `before` counts earlier arrows between the same two."""
     colour = _ALARM if leg.way is Way.LOST else _NOW if now else "currentColor"
     dashes = f";stroke-dasharray:{_DASHES[leg.way]}" if _DASHES[leg.way] else ""
@@ -236,8 +239,7 @@ def _leg(leg: Leg, number: int, spots: dict[str, Point], before: int, now: bool)
             f'<path d="M{x - 7:.0f} {y - 7:.0f}l14 14m0 -14l-14 14" '
             f'style="fill:none;stroke:{colour};stroke-width:3"/>'
         )
-    label = f"{number}: {leg.label}" if leg.label else str(number)
-    words = _text(middle[0], middle[1] + 4, label, "bold" if now else "normal", halo=True, size=12)
+    words = _text(middle[0], middle[1] + 4, said, "bold" if now else "normal", halo=True, size=12)
     return f'<path d="{path}" style="{style}"/>{head}{cross}', words
 
 

@@ -28,11 +28,17 @@ function stateOf(model) {
   return { data: figure.data, layout: figure.layout, count: figure.count };
 }
 
-function themed(layout, element) {
+// The page's colours where an element stands; an element that is not in the page yet has none.
+function colours(element) {
   const look = getComputedStyle(element);
   const of = (name, otherwise) => look.getPropertyValue(name).trim() || otherwise;
-  const ink = of("--jp-content-font-color1", look.color);
-  const line = of("--jp-border-color2", "#8886");
+  return {
+    ink: of("--jp-content-font-color1", look.color), line: of("--jp-border-color2", "#8886"),
+    paper: of("--jp-layout-color1", "#fff"), family: of("--jp-ui-font-family", "system-ui, sans-serif"),
+  };
+}
+
+function themed(layout, { ink, line, paper, family }) {
   const axis = { color: ink, gridcolor: line, linecolor: ink, zerolinecolor: line };
   const said = structuredClone(layout);
   for (const name of Object.keys({ xaxis: 0, yaxis: 0, ...said })) {
@@ -41,9 +47,9 @@ function themed(layout, element) {
   for (const note of said.annotations ?? []) note.font = { color: ink, ...note.font };
   return {
     uirevision: "keep", paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
-    hoverlabel: { bgcolor: of("--jp-layout-color1", "#fff"), font: { color: ink } },
+    hoverlabel: { bgcolor: paper, font: { color: ink } },
     ...said,
-    font: { color: ink, family: of("--jp-ui-font-family", "system-ui, sans-serif"), size: 13, ...said.font },
+    font: { color: ink, family, size: 13, ...said.font },
   };
 }
 
@@ -88,21 +94,30 @@ async function render({ model, el }) {
   box.textContent = "";
   let busy = false;
   let again = false;
+  let drawn = "";  // the colours it was drawn in
   async function draw() {
     if (busy) { again = true; return; }
     busy = true;
-    do {
-      again = false;
-      box.setAttribute("aria-label", model.get("description"));
-      const layout = themed(state.layout, el);
-      await Plotly.react(box, state.data.map((trace) => ({ ...trace })), layout,
-        { displayModeBar: false, responsive: false });
-      box.dataset.points = state.data.reduce((sum, trace) => sum + (trace.x?.length ?? 0), 0);
-    } while (again);
-    busy = false;
+    try {
+      do {
+        again = false;
+        box.setAttribute("aria-label", model.get("description"));
+        const look = colours(el);
+        drawn = JSON.stringify(look);
+        await Plotly.react(box, state.data.map((trace) => ({ ...trace })), themed(state.layout, look),
+          { displayModeBar: false, responsive: false });
+        box.dataset.points = state.data.reduce((sum, trace) => sum + (trace.x?.length ?? 0), 0);
+      } while (again);
+    } finally {
+      busy = false;
+    }
   }
-  // A page that is being laid out has no width yet; an output in a hidden tab gets one later.
-  const sizes = new ResizeObserver(() => { if (box.clientWidth && box.data) Plotly.Plots.resize(box); });
+  // A page that is being laid out has neither width nor colours yet; an output in a hidden tab gets them later.
+  const sizes = new ResizeObserver(async () => {
+    if (!box.clientWidth || !box.data) return;
+    if (JSON.stringify(colours(el)) !== drawn) await draw();
+    if (box.data) Plotly.Plots.resize(box);
+  });
   const theme = new MutationObserver(draw);
   drawings.add(draw);
   await draw();

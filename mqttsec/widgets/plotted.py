@@ -18,8 +18,9 @@ class PlottedExplorerWidget(ExplorerWidget):
         self.plot = PlotView(result.figure(), model.name)
         self._drawn = result
         super().__init__(model, lock)
-        row, view = self.children[:2]  # type: ignore[has-type, unused-ignore]
-        self.children = (row, self.plot, view)
+        # The plot between the controls and the words; what names the sliders stays.
+        row, *rest = self.children  # type: ignore[has-type, unused-ignore]
+        self.children = (row, self.plot, *rest)
 
     def _draw(self) -> None:
         super()._draw()

@@ -5,12 +5,12 @@ This is the view-model, without a widget: `StepperWidget` in `shell` puts button
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from mqttsec.errors import ConfigurationError
 from mqttsec.trace import Arrow, Event, Ladder, ladder, svg_ladder, text_ladder
 from mqttsec.widgets.look import block, columns, standalone, text
-from mqttsec.widgets.packet_view import packet_html, packet_text
+from mqttsec.widgets.packet_view import Inside, packet_html, packet_text
 
 ROOM = 290
 """Pixels kept for a ladder, so that it and the bytes below it fit on a screen of 800 lines."""
@@ -30,16 +30,18 @@ class Stepper:
     """Which packet of which view is current, and what that looks like.
 
     `views` are the same run through different eyes: name of the observer to events, the first
-    being the one to begin with. `window` is how many packets the picture shows at once.
+    being the one to begin with. `window` is how many packets the picture shows at once, `parties` their
+    order from left to right, `inside` explains the message of a scheme that a packet carries.
     Raises `ConfigurationError` if there is no view, or no packet in the first.
     """
 
     def __init__(
         self, views: Mapping[str, Iterable[Event]], *, window: int = 5, width: int = 840, title: str = "",
+        parties: Sequence[str] | None = None, inside: Inside | None = None,
     ) -> None:
         if not views:
             raise ConfigurationError("a stepper needs a trace to step through")
-        first = ladder(next(iter(views.values())))
+        first = ladder(next(iter(views.values())), parties)
         self._ladders: dict[str, Ladder] = {
             name: ladder_like(first, events) for name, events in views.items()
         }
@@ -47,6 +49,7 @@ class Stepper:
         if not self.count:
             raise ConfigurationError("there is no packet to step through: run something first")
         self._position = 1
+        self._inside = inside
         self._window = window
         self._width = width
         self._title = title or "What the parties send"
@@ -115,14 +118,15 @@ class Stepper:
         """Ladder and explained bytes."""
         if self.current is None:
             return block(f'<p class="mqs-caption">{text(self._view)}: no packet is seen at all.</p>')
-        return block(columns(self.svg(), packet_html(self.current), steady=ROOM), kind="mqs-stepper")
+        packet = packet_html(self.current, self._inside)
+        return block(columns(self.svg(), packet, steady=ROOM), kind="mqs-stepper")
 
     def text(self) -> str:
         """The same as text: what a screen reader or a printed page has."""
         if self.current is None:
             return f"{self._view}: no packet is seen at all"
         shown = text_ladder(self.diagram, upto=self.position, highlight=self.position)
-        return f"{shown}\n\n{packet_text(self.current)}"
+        return f"{shown}\n\n{packet_text(self.current, inside=self._inside)}"
 
     def __repr__(self) -> str:
         return f"Stepper: packet {self.position} of {self.count}, seen by {self._view}"

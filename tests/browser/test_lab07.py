@@ -25,7 +25,7 @@ def test_the_crowd_and_the_plots_follow_the_sliders_in_both_themes(
     before = lab.picture(CROWD)
     lab.drag_slider("Messages", 0.6)
     assert lab.wait_until_different(CROWD, before) != before
-    lab.shown(f"{CROWD} desc:has-text('suspected: B1 >99 %')").wait_for(state="attached")
+    lab.shown(f"{CROWD} desc:has-text('suspected: b1 >99 %')").wait_for(state="attached")
     # More collaborators than brokers: the reason stands there, and Reset brings the crowd back.
     lab.drag_slider("Brokers", 0.0)
     lab.shown(".mqs-explorer:has-text('at most 3 can collaborate')").wait_for()

@@ -16,6 +16,7 @@ from mqttsec.check import State, Verdict
 from mqttsec.errors import ConfigurationError
 from mqttsec.labs import Anonymity
 from mqttsec.labs.anonymity_exercises import BUDGET, task
+from mqttsec.widgets.names import Names
 
 LETTERS = ["b", "c", "a", "b", "a", "c"]
 
@@ -37,10 +38,10 @@ def wrong(verdict: Verdict, hint: str) -> None:
 def test_the_crowd_is_told_in_text_and_picture(lab: Anonymity) -> None:
     view = lab.crowd(messages=20)
     assert len(view.story.paths) == 20 and sum(view.story.posterior) == pytest.approx(1)
-    assert "they name                B1, rightly" in view.text()
+    assert "they name                b1, rightly" in view.text()
     picture = view.picture()
     assert "16 honest and 4 collaborating" in picture and picture.count("<rect") == 4 + 1
-    assert "B1" in picture and "suspected: B1" in picture
+    assert "b1" in picture and "suspected: b1" in picture
     assert repr(view) == view.text() and "<table" in view.html()
 
 
@@ -120,6 +121,7 @@ def test_the_other_tables(lab: Anonymity) -> None:
 ])  # fmt: skip
 def test_plots_follow_their_sliders(lab: Anonymity, name: str, slider: str, value: int) -> None:
     widget = getattr(lab, name)()
+    assert sum(isinstance(child, Names) for child in widget.children) == 1, "it gives the sliders their names"
     before = {series: widget.plot.points(series) for series in widget.plot.series}
     widget.sliders[slider].value = value
     after = {series: widget.plot.points(series) for series in widget.plot.series}

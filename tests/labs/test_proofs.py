@@ -11,7 +11,7 @@ from mqttsec.check import State
 from mqttsec.errors import ConfigurationError, MissingPeerError
 from mqttsec.labs import Proofs
 from mqttsec.labs.proof_exercises import repaired, weakness
-from mqttsec.labs.proofs import GOALS
+from mqttsec.labs.proofs import GOALS, attack_ladder
 from mqttsec.verify import runner
 from mqttsec.verify.matrix import DIRECTIONS
 
@@ -69,9 +69,39 @@ def test_an_attack_can_be_stepped_through(lab: Proofs) -> None:
     assert "CONNECT" in lab.ladder("published", "publisher", "binding P-B")
 
 
+def test_the_parts_of_a_signed_message_can_be_read_in_the_stepper(lab: Proofs) -> None:
+    """What the lab tells a reader to look for: the same R_P in both packets, under two names."""
+    stepper = lab.step("published", "publisher", "binding P-B").model
+    seen = []
+    for packet in (1, 2):
+        stepper.go(packet)
+        lines = [line for line in stepper.text().splitlines() if line.startswith("Authentication Data, ")]
+        seen.append(dict(line.removeprefix("Authentication Data, ").split(": ") for line in lines))
+        assert "ephemeral (R_P)" in stepper.html()
+    assert seen[0]["ephemeral (R_P)"] == seen[1]["ephemeral (R_P)"]
+    assert seen[0]["signature (Sig_P:c1)"] != seen[1]["signature (Sig_P:c1)"]
+    assert [message["publisher (P)"] for message in seen] == ["'alice'", "'mallory'"]
+
+
+@pytest.mark.parametrize(
+    ("intruder", "goal", "columns"),
+    [
+        ("publisher", "binding P-B", ("alice", "mallory", "broker")),
+        ("outsider", "agreement P-B", ("alice", "alice 2", "network", "broker")),
+        ("subscriber", "binding S-B", ("alice", "mallory", "broker", "bob")),
+    ],
+)
+def test_parties_stand_where_they_stand_in_every_lab(
+    lab: Proofs, intruder: str, goal: str, columns: tuple[str, ...]
+) -> None:
+    outcome = lab.ask("published", intruder, goal).outcome
+    assert outcome is not None and attack_ladder(outcome).parties == columns
+
+
 def test_the_live_broker_is_told_from_the_machines(lab: Proofs) -> None:
     said = lab.live("published", "publisher", "binding P-B")
-    assert said == lab.ask("published", "publisher", "binding P-B").outcome.achieved  # type: ignore[union-attr]
+    achieved = lab.ask("published", "publisher", "binding P-B").outcome.achieved  # type: ignore[union-attr]
+    assert said.split() == achieved.split() and max(map(len, said.splitlines())) <= 100
 
 
 def test_the_paper_is_right_in_its_setting(lab: Proofs) -> None:

@@ -53,6 +53,8 @@ def test_arrows_appear_one_by_one_and_the_last_stands_out() -> None:
     assert "nothing has been sent yet" in network_svg(PLACES, LEGS, upto=0)
     assert "--jp-brand-color1" not in network_svg(PLACES, LEGS[:3], highlight=False)
     assert "8: lost b5 to b1" in network_svg(PLACES, LEGS)
+    plain = texts(network_svg(PLACES, LEGS, numbers=False))
+    assert "R 0.31" in plain and not [words for words in plain if re.match(r"\d", words)]
 
 
 def test_ways_differ_without_colour() -> None:
