@@ -54,9 +54,9 @@ def styled(figure: go.Figure) -> go.Figure:
     for number, trace in enumerate(figure.data):
         place = places.setdefault(trace.legendgroup or f"#{number}", len(places))
         _dress(trace, style(place))
-    # The title at the top, the legend between it and the plot: it takes a row for four or five series.
-    named = sum(trace.showlegend is not False for trace in figure.data)
-    top = 52 + 20 * (1 + (named - 1) // 4 if named > 1 else 0)
+    # The title at the top, the legend between it and the plot.
+    names = [str(trace.name or "") for trace in figure.data if trace.showlegend is not False]
+    top = 52 + 20 * (_legend_rows(names) if len(names) > 1 else 0)
     figure.update_layout(template="none", margin={"l": 64, "r": 16, "t": top, "b": 52})
     title = {"x": 0.0, "xref": "paper", "xanchor": "left", "font": {"size": 15}}
     figure.update_layout(title={**title, "y": 1.0, "yref": "container", "yanchor": "top", "pad": {"t": 14}})
@@ -64,6 +64,12 @@ def styled(figure: go.Figure) -> go.Figure:
     figure.update_xaxes(automargin=True, zeroline=False)
     figure.update_yaxes(automargin=True, zeroline=False)
     return figure
+
+
+def _legend_rows(names: list[str]) -> int:
+    """Rows of a legend whose columns are as wide as its longest name, on a screen of 1280 pixels."""
+    columns = min(4, max(1, 760 // (46 + 7 * max(map(len, names)))))
+    return -(-len(names) // columns)
 
 
 def _dress(trace: Any, look: Style) -> None:

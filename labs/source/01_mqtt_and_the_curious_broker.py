@@ -79,8 +79,9 @@ prediction = {"seattle/+": {2}, "seattle/#": {1, 2, 3}, "+/wind": {2, 4}, "#": {
 check.exercise_1(prediction)
 
 # %% [markdown] id=teacher-1 tags=teacher
-# **For teachers** (8 minutes). The usual slips: `seattle/#` matches `seattle` itself; `#` does not match `$lab/wind`
-# (4.7.2); a leading `/` is a level of its own, so `seattle/#` does not match `/seattle/wind`; topics are case sensitive.
+# **For teachers** (8 minutes). Expected: `seattle/+` gets 2; `seattle/#` 1, 2, 3; `+/wind` 2, 4; `#` 1 to 5; `/+/wind` 5.
+# Misconceptions: that `#` means everything (it does not match `$lab/wind`, 4.7.2) and begins below its level (`seattle/#`
+# matches `seattle` itself); that a leading `/` is decoration (it is a level of its own); that case does not matter.
 # Ask: which filter would a curious *client* choose, and what stops it? (Only the broker's access rules.)
 
 # %% [markdown] id=packets
@@ -100,6 +101,12 @@ lab.stepper()
 # way to the old logger (packet 12): what is missing? (MQTT 3.1.1 has no properties.)
 #
 # The same as text:
+
+
+# %% [markdown] id=teacher-packets tags=teacher
+# **For teachers**, the prediction: the subscribers, packets 12 and 13; the station's PUBACK is packet 14, at the same
+# moment. A PUBACK says that the *broker* has the message, not that anybody got it. Packet 12 comes at QoS 0, as the old
+# logger asked for, and without properties.
 
 # %% id=packet
 print(lab.packet(9))
@@ -128,9 +135,10 @@ response_topic = bytes.fromhex("72 65 70 6c 79 2f 66 6f 67 2f 39 33").decode()
 check.exercise_2(packet_id, response_topic)
 
 # %% [markdown] id=teacher-2 tags=teacher
-# **For teachers** (6 minutes). With seed 7 the Packet Identifier is 0x2AA6 = 10918 (bytes 15 and 16), the Response Topic
-# `reply/fog/93`. Other seeds, other values; the check decodes what the broker received. Slips that it names: bytes
-# swapped, one byte only, the length of the topic taken for the identifier, the topic given instead of the property.
+# **For teachers** (6 minutes). Expected with seed 7: Packet Identifier 0x2AA6 = 10918 (bytes 15 and 16), Response Topic
+# `reply/fog/93`. Other seeds, other values; the check decodes what the broker received. Misconception: that the two bytes
+# after the Remaining Length are the identifier. Slips that the check names: bytes swapped, one byte only, the length of the
+# topic, the topic given instead of the property.
 
 # %% [markdown] id=exercise-3
 # ### Exercise 3: the Remaining Length
@@ -153,8 +161,10 @@ def remaining_length(data):
 check.exercise_3(remaining_length)
 
 # %% [markdown] id=teacher-3 tags=teacher
-# **For teachers** (8 minutes). The solution stops at the end of its input; a real decoder also refuses a fifth byte
-# (*malformed*, 1.5.5). Ask what a broker risks that waits for as many bytes as a stranger's Remaining Length promises.
+# **For teachers** (8 minutes). Expected: seven bits a byte, the least significant first, until a byte below 128. Misconception:
+# that it is an ordinary big-endian number; the check names this, 8 bits a byte, the wrong order, the top bit left in, one
+# byte only. The solution stops at the end of its input; a real decoder also refuses a fifth byte (*malformed*, 1.5.5).
+# Ask what a broker risks that waits for as many bytes as a stranger's Remaining Length promises.
 
 # %% [markdown] id=eyes
 # ## 3 Who sees what
@@ -201,9 +211,10 @@ drizzle = {row[0] for row in lab.sizes().rows if row[4] == longest}
 check.exercise_4(drizzle)
 
 # %% [markdown] id=teacher-4 tags=teacher
-# **For teachers** (5 minutes). With seed 7: days 2, 7 and 9. Encrypting the payload end to end would not help either, as
-# ciphertext is as long as its text; padding would, and costs bytes. Ask what the broker can do that the listener cannot:
-# it also has the topics, and knows which client reads which.
+# **For teachers** (5 minutes). Expected with seed 7: days 2, 7 and 9, those with the longest fourth message. Misconceptions:
+# that encryption hides everything; that encrypting the payload end to end would help (ciphertext is as long as its text;
+# padding would help, and costs bytes). Ask what the broker can do that the listener cannot: it also has the topics, and
+# knows which client reads which.
 
 # %% [markdown] id=qos
 # ## 4 QoS 0, 1 and 2 over a link that breaks
@@ -247,8 +258,9 @@ qos = {"curve": 0, "alarm": 1, "total": 2}
 check.exercise_5(qos)
 
 # %% [markdown] id=teacher-5 tags=teacher
-# **For teachers** (6 minutes). Expected: 0, 1, 2. The misconception to bring out: QoS is agreed *per hop*, so "exactly once"
-# holds from station to broker and from broker to subscriber, and a broker that forgets or lies breaks it. QoS is no security.
+# **For teachers** (6 minutes). Expected: curve 0, alarm 1, total 2. Predictions of this section: 4, 0 and 0 of 20 are lost with
+# seed 7; QoS 2 fails at no probability, and pays with 178 packets where QoS 0 takes 36. Misconceptions: that QoS 2 holds from
+# end to end (it is agreed *per hop*: a broker that forgets or lies breaks it), and that QoS is security.
 
 # %% [markdown] id=outside
 # ## 5 Out of the notebook

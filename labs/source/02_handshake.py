@@ -13,8 +13,6 @@
 #
 # **Prerequisites** Lab 01. What a signature, a certificate and a Diffie-Hellman exchange are; no proofs.
 #
-# **How** Run each cell with Shift-Enter, from top to bottom. Keys are fresh each time, names and sizes are not.
-#
 # **Time** 85 minutes in all: steps 20, tampering 15, keys 15, bindings 15, insiders 10, sockets 5, questions 5.
 #
 # **Threat model** The broker is curious, and in parts dishonest. The network reads, changes, replays and drops. An insider
@@ -47,7 +45,8 @@ lab
 # | GK_B | broker, all subscribers | one layer for all (Schemes 3 and 4) |
 # | GK_P | alice, all subscribers | end to end, for all (Schemes 3 and 4) |
 #
-# The lab begins with Scheme 3, *published*: as the paper has it. One step is one packet.
+# The lab begins with Scheme 3, *published*: as the paper has it. One step is one packet. Keys are fresh in each run, names
+# and sizes are not.
 
 # %% id=step
 lab.step()
@@ -67,8 +66,9 @@ holders = {"K_PB": {"alice", "broker"}, "K_BSi": {"broker", "bob"}, "K_PSi": {"a
 check.exercise_1(holders)
 
 # %% [markdown] id=teacher-1 tags=teacher
-# **For teachers** (5 minutes). The usual slip: "the broker passes R_SP and R_PS on, so it has K_PSi". It has both *public*
-# halves. Ask what it could do instead (put in its own halves: then the signatures fail, section 4).
+# **For teachers** (5 minutes). Expected: each key with the two it is named after, GK_B with broker and bob, GK_P with alice and
+# bob. Misconception: "the broker passes R_SP and R_PS on, so it has K_PSi". It has both *public* halves. Ask what it could
+# do instead (put in its own halves: then the signatures fail, section 4).
 
 # %% [markdown] id=console-text
 # ### The console
@@ -93,8 +93,8 @@ print(lab.ladder())
 lab.knows()
 
 # %% [markdown] id=packet-text
-# One packet field by field: first MQTT's fields, then those of the message in its Authentication Data. `R_P` is alice's
-# half of K_PB, `Sig_P:c1` her signature.
+# One packet field by field. The fields of the handshake's own message stand set in below the Authentication Data that
+# carries it: `R_P` is alice's half of K_PB, `Sig_P:c1` her signature. `...` is what differs from run to run.
 
 # %% id=packet
 lab.packet(1)
@@ -152,7 +152,15 @@ lab.guarantees()
 
 # %% [markdown] id=guarantees-look
 # **Look for** the numbers on the right: all is well now, and yet some of these guarantees can be broken under *published*,
-# without anybody noticing. The attacks are programs of this laboratory:
+# without anybody noticing. The attacks are programs of this laboratory. *row* counts the six weaknesses behind them: a
+# signature that does not say for whom it is (1), nothing that remembers what has come before (2), one key for every use (3), a
+# layer that binds neither topic nor number (4), members who can do all that the publisher can (5), and who keep their keys (6).
+
+
+# %% [markdown] id=teacher-tamper tags=teacher
+# **For teachers**, the predictions: alice notices, by the signature, and is not connected; the rest goes on, bob gets his keys,
+# and nobody ever sends him anything. Dropping and delaying cost *availability*, which no signature gives: packet 1 may come
+# up to 60 seconds late.
 
 # %% id=attacks
 lab.attacks()
@@ -210,9 +218,10 @@ def derive(secret, name, purpose, ends, context, size):
 check.exercise_2(derive)
 
 # %% [markdown] id=teacher-2 tags=teacher
-# **For teachers** (10 minutes). Slips that the check names: no label (that is *published*), no purpose, no context, ends
-# swapped or sorted (then both directions share a key), fields without lengths. Ask why lengths matter: `"ab", "c"` and
-# `"a", "bc"` must not give one label.
+# **For teachers** (10 minutes). Expected: HKDF-SHA256 over format, name, purpose, ends, context, each with its length before it.
+# Misconceptions: that one key for all is simpler and no worse; that the order of the ends is a matter of taste. Slips that
+# the check names: no label (that is *published*), no purpose, no context, ends swapped or sorted (then both directions share
+# a key), fields without lengths. Ask why lengths matter: `"ab", "c"` and `"a", "bc"` must not give one label.
 
 # %% [markdown] id=bindings
 # ## 4 What a signature has to bind
@@ -246,8 +255,9 @@ missing = {"A": "ephemeral", "B": "name", "C": "cache"}
 check.exercise_3(missing)
 
 # %% [markdown] id=teacher-3 tags=teacher
-# **For teachers** (8 minutes). With seed 7 as above; other seeds, another order. The misconception: "the signature is valid,
-# so it is for me". A fresh name in a signature does not make it fresh; a fresh key does not say whose it is.
+# **For teachers** (8 minutes). Expected with seed 7: A the ephemeral key, B the name, C the cache; other seeds, another order.
+# Misconception: "the signature is valid, so it is for me". A name under a signature does not make it fresh; a fresh key does
+# not say whose it is.
 
 # %% [markdown] id=exercise-4
 # ### Exercise 4: make the replay work, then stop it
@@ -273,15 +283,16 @@ stopped_by = "unseen R_P"
 check.exercise_4(replay_it, stopped_by)
 
 # %% [markdown] id=teacher-4 tags=teacher
-# **For teachers** (7 minutes). Nobody learns a key: the attacker has no private half. But alice is cut off, and believes
-# that she is connected. A stale timestamp would be refused in both profiles; within the window only the cache helps, or
-# a confirming message from alice (an option of *hardened*).
+# **For teachers** (7 minutes). Expected: Block 1, then packet 1 again; `unseen R_P`. Misconceptions: that a replay gives the
+# attacker a key (nobody learns one: the attacker has no private half; but alice is cut off, and believes that she is
+# connected), and that a timestamp suffices. Within its window only the cache helps, or a confirming message from alice (an
+# option of *hardened*).
 
 # %% [markdown] id=insiders
 # ## 5 Insiders
 #
 # mallory has subscribed like bob, so she has GK_B and GK_P. **Predict** for each: does bob believe a message "from alice"
-# that is made by the network, by the broker, by mallory?
+# that is made by the network, by the broker, by mallory? (Layers have numbers: 1 from end to end, 2 to the broker, 3 from it.)
 
 # %% id=forge
 lab.use(3, "hardened")
@@ -292,6 +303,11 @@ for forger in ("network", "broker", "mallory"):
 
 # %% id=forge-guarantees
 lab.guarantees()
+
+
+# %% [markdown] id=teacher-insiders tags=teacher
+# **For teachers**, the prediction: the network has no key, so no; the broker has GK_B and makes the outer layer, not the
+# inner one; mallory has both. Misconception: that a tag proves who sent a message. It proves that somebody with the key did.
 
 # %% [markdown] id=signed-text
 # A tag under a group's key proves only that *a member* made it. What helps is a signature of alice on every message:

@@ -44,7 +44,8 @@ lab.table()
 # **GK_P** one of the publisher for all subscribers, which the broker must never have.
 #
 # **Predict**: in Scheme 2, how many different payloads does the station send for 3 subscribers? And in Scheme 3?
-# Then move the sliders. A solid box is encrypted, a dashed one has a tag only: you see through it.
+# Then move the sliders. A solid box is encrypted, a dashed one has a tag only: you see through it. *Suite* is the algorithms
+# (`paper`: AES-128-CBC, then HMAC-SHA256), *Mode* whether each subscriber gets a ciphertext of its own.
 
 # %% id=explore
 lab.explore()
@@ -54,6 +55,11 @@ lab.explore()
 # in which the paper measured: one end-to-end key for all, so that Schemes 1 and 2 too send one message.
 #
 # The same as text:
+
+
+# %% [markdown] id=teacher-layers tags=teacher
+# **For teachers**, the predictions: three, pairwise different, since each subscriber has a K_PSi of its own; in Scheme 3 one.
+# Misconception: that Scheme 3 sends less to the *subscribers*. It is one payload to the broker, and n copies from it.
 
 # %% id=send
 lab.send(scheme=2, n=3)
@@ -88,9 +94,9 @@ prediction["subscriber"] = "2D + 2H"
 check.exercise_1(prediction)
 
 # %% [markdown] id=teacher-1 tags=teacher
-# **For teachers** (6 minutes). n(2E + 2H), n(D + H) + n(E + H), 2D + 2H. Slips that the check names: counting for one
-# subscriber, for one ciphertext, for all subscribers together. Ask why B decrypts n times (n inner layers came, each in an
-# outer one of its own), and what remains in `single_ciphertext`: D + H + n(E + H), so B still grows with n.
+# **For teachers** (6 minutes). Expected: n(2E + 2H), n(D + H) + n(E + H), 2D + 2H. Misconception: that the broker decrypts once
+# (n inner layers came, each in an outer one of its own). Slips that the check names: counting for one subscriber, for one
+# ciphertext, for all subscribers together. Ask what remains in `single_ciphertext`: D + H + n(E + H), so B still grows with n.
 
 # %% [markdown] id=exercise-2
 # ### Exercise 2: a broker that does not encrypt
@@ -126,8 +132,10 @@ def forward(station, group, inner, tag):
 check.exercise_3(forward)
 
 # %% [markdown] id=teacher-3 tags=teacher
-# **For teachers** (5 minutes). 2H, whatever n: that is the point of Scheme 4. Exercise 2: {1, 4} and 4. A frequent slip is to
-# make the new tag over the old one, or to decrypt `inner`, for which the broker has no key.
+# **For teachers** (5 minutes). Expected in exercise 2: {1, 4} and 4; misconception: that a broker which makes a tag must open
+# the layer. Expected in exercise 3: check the tag, then tag the same bytes for the group: 2H, whatever n, the point of Scheme
+# 4; misconception: that the new tag goes over the old one, or over a decrypted `inner`, for which the broker has no key. Ask
+# what Scheme 1 lets through that Scheme 4 stops.
 
 # %% [markdown] id=eyes
 # ## 3 Who reads what
@@ -190,9 +198,9 @@ for riddle in lab.riddles:
 check.exercise_4(noticed)
 
 # %% [markdown] id=teacher-4 tags=teacher
-# **For teachers** (6 minutes). The outermost layer at the place of the change decides: to the broker `("broker", "P-B")`, to
-# the subscriber `("subscriber", "B-S")`; inside the broker, and anywhere in Scheme 1, `("subscriber", "P-S")`. Misconception:
-# that Scheme 1 is weaker in integrity. It notices everything, but late: the broker has spread it by then.
+# **For teachers** (6 minutes). Expected: the outermost layer at the place of the change decides: to the broker `("broker",
+# "P-B")`, to the subscriber `("subscriber", "B-S")`; inside the broker, and anywhere in Scheme 1, `("subscriber", "P-S")`.
+# Misconception: that Scheme 1 is weaker in integrity. It notices everything, but late: the broker has spread it by then.
 
 # %% [markdown] id=choice
 # ## 5 The cheapest that does it
@@ -216,9 +224,10 @@ check.exercise_5(scheme_for)
 lab.costs(n=20)
 
 # %% [markdown] id=teacher-5 tags=teacher
-# **For teachers** (6 minutes). Each scheme is the answer to one job. The trap is *archive*: for confidentiality alone the
-# broker need not do anything. *veil*: in Schemes 1 and 4 a listener reads the header of the inner layer (publisher, epoch,
-# sequence number). Ask what all four leave open: topics, sizes, times, and who listens (MQTT-A, later labs).
+# **For teachers** (6 minutes). Expected: archive 1, gate 4, veil 3, twins 2. Misconception: that *archive* needs a broker that
+# works; for confidentiality alone it need not do anything. *veil*: in Schemes 1 and 4 a listener reads the header of the
+# inner layer (publisher, epoch, sequence number). Ask what all four leave open: topics, sizes, times, and who listens (MQTT-A,
+# later labs). The prediction of section 6: *yes* in all four.
 
 # %% [markdown] id=sockets
 # ## 6 Over real sockets

@@ -54,8 +54,9 @@ broker = {1: "0", 2: f"D + H + {n}E + {n}H", 3: "D + E + 2H", 4: "2H"}
 check.exercise_1(broker)
 
 # %% [markdown] id=teacher-1 tags=teacher
-# **For teachers** (5 minutes). 0, D + H + n(E + H), D + E + 2H, 2H. Slips that the check names: one subscriber instead of
-# n, and the row of `per_recipient`, where the broker of Scheme 2 also decrypts n times.
+# **For teachers** (5 minutes). Expected: 0, D + H + n(E + H), D + E + 2H, 2H. Misconception: that a mode changes the cost of
+# the subscribers only; in `per_recipient` the broker of Scheme 2 also decrypts n times. The check names that row, and one
+# subscriber instead of n.
 
 # %% [markdown] id=exercise-2
 # ### Exercise 2: what grows?
@@ -86,10 +87,15 @@ lab.model(n=100)
 
 # %% [markdown] id=model-look
 # *B in all* holds taking the message in and writing it n times; *B crypto* is the cryptography in it. **Predict**: at
-# which *Bytes* does cryptography outweigh the rest in Scheme 2? And in Scheme 3? Then move the sliders.
+# which *Bytes* does cryptography outweigh the rest in Scheme 2? And in Scheme 3? Then change *Bytes* and *Subscribers*.
 
 # %% id=explore
 lab.explore()
+
+
+# %% [markdown] id=teacher-model tags=teacher
+# **For teachers**, the predictions: in Scheme 2 from 16384 bytes on, whatever n, since both grow with it. In Scheme 3 never
+# with 100 subscribers: one layer against 100 writes; with 10 from 65536. Misconception: that cryptography is what is dear.
 
 # %% [markdown] id=exercise-3
 # ### Exercise 3: a model of your own
@@ -108,8 +114,10 @@ def crypto_us(n, on, off):
 check.exercise_3(crypto_us)
 
 # %% [markdown] id=teacher-3 tags=teacher
-# **For teachers** (5 minutes). off + n * on. The check names: once instead of n times, n times for both, and the two
-# exchanged. Exercise 2: {2}. Ask what Scheme 3 would need (off + on), and why its delay still grows with n.
+# **For teachers** (5 minutes). Expected in exercise 2: {2}; misconception: that a delay does not grow where the cryptography
+# does not (the broker still writes n times). Expected in exercise 3: off + n * on; misconception: that what is put on n times
+# came in n times. The check names once instead of n times, n times for both, and the two exchanged. Ask what Scheme 3 would
+# need (off + on), and why its delay still grows with n.
 
 # %% [markdown] id=measure
 # ## 3 Measure
@@ -125,12 +133,18 @@ lab.measure()
 
 # %% [markdown] id=measure-look
 # **Look for**
-# - *Show* `minimum delay`: the first subscriber of Scheme 2 waits until all copies are sealed, of the others not.
+# - *Show* `minimum delay`: the model's broker of Scheme 2 seals all copies before it writes the first, so even the first
+#   subscriber waits for all. The broker that you measure seals and writes copy by copy: what becomes of the line?
 # - *Mode* `per_recipient`: now Scheme 1 is dear as well. The broker takes n packets in, and the publisher seals n times.
 # - *Suite* `aes-gcm`: Schemes 3 and 4 cost the same. Section 5 says why.
 # - Another program on this machine (also the browser) makes outliers: look at medians, and at several rounds.
 #
-# The same without the widget, small and short:
+# The same without the widget, small and short (*1C*: one ciphertext for all):
+
+
+# %% [markdown] id=teacher-measure tags=teacher
+# **For teachers**, the prediction: about twice as much in both; what differs is the slope, some 4 and some 22 microseconds a
+# subscriber in the model. Misconception: that a group key makes the broker's work constant. It is the *cryptography* that is.
 
 # %% id=run tags=nbval-ignore-output
 lab.run(n=10, rounds=2, scheme="all")
@@ -144,8 +158,8 @@ lab.model(n=10)
 # %% [markdown] id=exercise-4
 # ### Exercise 4: what one more subscriber costs
 #
-# The minimum of Scheme 2 grows with n. In the run that was recorded with this lab: by how many microseconds for each
-# further subscriber?
+# In the run that was recorded with this lab the broker of Scheme 2 sealed all copies before it wrote the first, as the
+# paper's seems to have done: the minimum grows with n. By how many microseconds for each further subscriber?
 
 # %% id=minima
 lab.minima()
@@ -161,14 +175,15 @@ per_subscriber = (float(row[-1]) - float(row[1])) / (sizes[-1] - sizes[0])
 check.exercise_4(per_subscriber)
 
 # %% [markdown] id=teacher-4 tags=teacher
-# **For teachers** (6 minutes). Rise over run; anything within 30 % of the least squares line is taken. Misconception: to
-# divide one delay by its n, which puts the cost that does not depend on n into the slope. Measurements of the class may
-# differ by factors between machines; the shape may not.
+# **For teachers** (6 minutes). Expected: rise over run, some 19 microseconds; anything within 30 % of the least squares line is
+# taken. Misconception: to divide one delay by its n, which puts the cost that does not depend on n into the slope.
+# Measurements of the class may differ by factors between machines; the shape may not.
 
 # %% [markdown] id=paper
 # ## 4 The paper
 #
-# The paper's milliseconds are of other machines and another broker. With Scheme 1 = 1 in each row they can be compared:
+# The paper's milliseconds are of other machines and another broker. With Scheme 1 = 1 in each row they can be compared. (It
+# prints two tables for each number of subscribers, called A and B here.)
 
 # %% id=paper-200
 lab.paper(n=200)
@@ -210,9 +225,10 @@ cheaper_from = {suite: look(lab.costs, suite) for suite in ("paper", "aes-gcm-gm
 check.exercise_5(cheaper_from)
 
 # %% [markdown] id=teacher-5 tags=teacher
-# **For teachers** (5 minutes). With CBC and HMAC a tag alone is cheaper at once. With AES in hardware it is not, for the
-# messages that sensors send: below some 4 kB integrity alone saves nothing, and HMAC-SHA256 (`aes-gcm`, I) even costs more
-# than encrypting with GCM. What Scheme 4 gives up (lab 03: everybody sees the inner header) buys little then.
+# **For teachers** (5 minutes). Expected: `paper` from 64 bytes, `aes-gcm-gmac` from 16384. Misconception: that a tag is always
+# much cheaper than encryption. With CBC and HMAC it is; with AES in hardware it is not, for the messages that sensors send,
+# and HMAC-SHA256 (`aes-gcm`, I) even costs more than encrypting with GCM. What Scheme 4 gives up (lab 03: everybody sees the
+# inner header) buys little then.
 
 # %% [markdown] id=tls
 # ## 6 Beside TLS

@@ -11,7 +11,7 @@
 # - forge a message as an insider, and stop it with a signature
 # - tell what rekeying costs for n members
 #
-# **Prerequisites** Labs 01 and 03.
+# **Prerequisites** Labs 01 and 03: topics, and the layers of Schemes 3 and 4.
 #
 # **Time** 60 minutes in all: story 15, reading 10, ratchet 10, insider 10, costs 6, sockets 5, questions 4.
 #
@@ -20,8 +20,9 @@
 #
 # **Ethics** Everything runs on this machine, in memory or on the loopback interface. Forge only where all systems are your own.
 #
-# **Sources** Chien, Shih, Huang, Sensors 25(17):5308, 2025: Schemes 3 and 4, which give out group keys and leave their
-# management open. What we do about it is the profile *hardened*.
+# **Sources** Chien, Shih, Huang, *Exploring MQTT Broker-Based, End-to-End Models for Security and Efficiency*, Sensors
+# 25(17):5308, 2025: Schemes 3 and 4, which give out group keys and leave their management open. What we do about it is the
+# profile *hardened*.
 
 # %% id=start
 from mqttsec import labs
@@ -38,31 +39,36 @@ lab
 # `generation.step`: each join is a *step*, each leave begins a new *generation* with a fresh secret.
 #
 # All members, also those who left, keep every key they ever got, and have recorded every message. **Predict** before you
-# move *Step*: what can the phone read after it left? Then choose `published`.
+# move *Event*: what can the phone read after it left? Then choose `published`.
 
 # %% id=explore
 lab.explore()
 
 # %% [markdown] id=story-look
-# **Look for** step 8: a member joins, and nobody but the new one gets a wrap. Step 10: one leaves, and each who stays
-# gets one. Step 12: the logger was offline all the time, and reads everything.
+# **Look for** event 8: a member joins, and nobody but the new one gets a wrap. Event 10: one leaves, and each who stays
+# gets one. Event 12: the logger was offline all the time, and reads everything.
 #
 # The same as text, first hardened, then published:
 
+
+# %% [markdown] id=teacher-story tags=teacher
+# **For teachers**, the prediction: message 1, which was sent while it was a member, and none after; under `published` all
+# four. Misconception: that "no longer a member" means "can no longer decrypt". Only a fresh key brings that about.
+
 # %% id=story-text
-lab.story(step=12)
+lab.story(event=12)
 
 # %% id=story-published
-print(lab.story(step=12, profile="published").grid())
+print(lab.story(event=12, profile="published").grid())
 
 # %% [markdown] id=offline
 # While the logger was offline its wrap waited at the broker, as its messages did. Before it came, and after:
 
 # %% id=offline-before
-print(lab.story(step=11).grid().where(lambda row: row["who"] == "logger"))
+print(lab.story(event=11).grid().where(lambda row: row["who"] == "logger"))
 
 # %% id=offline-after
-print(lab.story(step=12).grid().where(lambda row: row["who"] == "logger"))
+print(lab.story(event=12).grid().where(lambda row: row["who"] == "logger"))
 
 # %% [markdown] id=reading
 # ## 2 Who can read it?
@@ -87,9 +93,10 @@ readers = {
 check.exercise_1(readers)
 
 # %% [markdown] id=teacher-1 tags=teacher
-# **For teachers** (7 minutes). The answer is that of seed 7; other seeds have other names, and the check tells the story
-# anew. The subtle one is message 3: who is offline reads it, since a *join* needs no wrap; message 4 waits for the wrap of the
-# new generation. Misconception: that a leave takes back what was read before. No key is ever taken back.
+# **For teachers** (7 minutes). Expected with seed 7: 1 phone, logger, display; 2 logger, display; 3 these and dashboard; 4
+# dashboard alone. Other seeds have other names, and the check tells the story anew. The subtle one is message 3: who is offline
+# reads it, since a *join* needs no wrap; message 4 waits for the wrap of the new generation. Misconception: that a leave takes
+# back what was read before. No key is ever taken back.
 
 # %% [markdown] id=ratchet
 # ## 3 The ratchet
@@ -136,8 +143,10 @@ def catch_up(secret, now, wanted, step):
 check.exercise_3(catch_up)
 
 # %% [markdown] id=teacher-3 tags=teacher
-# **For teachers** (8 minutes). Exercise 2: 1 and n - 1; the broker does as many. Exercise 3: slips are one turn with the last
-# number, and turning the first secret each time. Ask why a *leave* cannot be a step: who leaves could take it too.
+# **For teachers** (8 minutes). Expected in exercise 2: 1 and n - 1, and the broker does as many; misconception: that a join
+# costs a wrap for everybody, or that who leaves gets one too. Expected in exercise 3: one turn for each step, and None backwards;
+# misconceptions: one turn with the last number, and turning the first secret each time. Ask why a *leave* cannot be a step: who
+# leaves could take it too.
 
 # %% [markdown] id=insider
 # ## 4 The insider
@@ -170,9 +179,10 @@ needed = {"GK_P", "GK_B"}
 check.exercise_4(needed)
 
 # %% [markdown] id=teacher-4 tags=teacher
-# **For teachers** (5 minutes). GK_P for the inner layer, GK_B for the outer. Ask what changes if the phone *publishes* the forgery
-# through the broker instead: then it needs a K_PB of the station. And: in Schemes 1 and 2, who could forge to the dashboard?
-# (Nobody but the station: K_PSi is theirs alone.)
+# **For teachers** (5 minutes). Expected: GK_P for the inner layer, GK_B for the outer. Misconception: that the tag proves the
+# sender; it proves a member. Ask what changes if the phone *publishes* the forgery through the broker instead: then it needs a
+# K_PB of the station. And: in Schemes 1 and 2, who could forge to the dashboard? (Nobody but the station: K_PSi is theirs alone.)
+# The prediction of section 6: the two wraps of *phone leaves* become 0, and the phone reads message 2.
 
 # %% [markdown] id=costs
 # ## 5 What it costs

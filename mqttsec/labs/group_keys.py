@@ -55,28 +55,28 @@ class GroupKeys(Lab):
     def __repr__(self) -> str:
         return (
             f"Lab 05, seed {self.seed}: a station, a broker, and a group that changes\n"
-            f"The story has {len(EVENTS)} events; lab.story(step=3) shows the first three."
+            f"The story has {len(EVENTS)} events; lab.story(event=3) shows the first three."
         )
 
     # -- the story --------------------------------------------------------------------------------
 
-    def story(self, step: int = len(EVENTS), profile: str = HARDENED, scheme: int = 3) -> StoryView:
+    def story(self, event: int = len(EVENTS), profile: str = HARDENED, scheme: int = 3) -> StoryView:
         """Who can read which message after so many events of the story.
 
-        Raises `ConfigurationError` for a step, profile or scheme that there is not.
+        Raises `ConfigurationError` for an event, profile or scheme that there is not.
         """
-        if isinstance(step, bool) or not isinstance(step, int) or not 1 <= step <= len(EVENTS):
-            raise ConfigurationError(f"step={step!r}: the story has the steps 1 to {len(EVENTS)}")
+        if isinstance(event, bool) or not isinstance(event, int) or not 1 <= event <= len(EVENTS):
+            raise ConfigurationError(f"event={event!r}: the story has the events 1 to {len(EVENTS)}")
         with self.lock:
             story = self._stories.get((scheme, profile))
             if story is None:
                 story = self._stories[scheme, profile] = tell(setup_of(scheme, profile), self.message)
-        return StoryView(story, step)
+        return StoryView(story, event)
 
     def explore(self) -> ExplorerWidget:
         """The same with a slider and a list."""
         controls = (
-            Control("step", "Step", 1, 1, len(EVENTS)),
+            Control("event", "Event", 1, 1, len(EVENTS)),
             Choice("profile", "Profile", HARDENED, (HARDENED, PUBLISHED)),
         )
         return self.keep(ExplorerWidget(Explorer(self.story, controls, "A group that changes"), self.lock))
@@ -197,7 +197,7 @@ class GroupKeys(Lab):
             (number, moment.words(story.messages(number)))
             for number, moment in enumerate(story.moments, start=1)
         )
-        return Table(("step", "event"), rows)
+        return Table(("event", "what happens"), rows)
 
     @property
     def n(self) -> int:

@@ -78,9 +78,9 @@ class Story:
         """Everybody who has ever been there, in order of coming."""
         return tuple(self.moments[-1].state)
 
-    def messages(self, step: int) -> int:
+    def messages(self, events: int) -> int:
         """How many messages there are after so many events."""
-        return sum(moment.event[0] == "message" for moment in self.moments[:step])
+        return sum(moment.event[0] == "message" for moment in self.moments[:events])
 
 
 class _Teller:
@@ -176,19 +176,19 @@ class StoryView:
 
     story: Story
     """All of it."""
-    step: int
+    event: int
     """How many events have happened."""
 
     @property
     def moment(self) -> Moment:
         """How things stand."""
-        return self.story.moments[self.step - 1]
+        return self.story.moments[self.event - 1]
 
     def head(self) -> str:
         """One line: which scheme, which event."""
         setup = self.story.setup
-        words = self.moment.words(self.story.messages(self.step))
-        return f"Scheme {setup.scheme}, {setup.profile.value}, step {self.step}: {words}"
+        words = self.moment.words(self.story.messages(self.event))
+        return f"Scheme {setup.scheme}, {setup.profile.value}, event {self.event}: {words}"
 
     def events(self) -> Table:
         """The events so far, with epochs and wraps."""
@@ -200,13 +200,13 @@ class StoryView:
                 moment.wraps[0],
                 moment.wraps[1],
             )
-            for number, moment in enumerate(self.story.moments[: self.step], start=1)
+            for number, moment in enumerate(self.story.moments[: self.event], start=1)
         )
-        return Table(("step", "event", "epoch", "wraps P", "wraps B"), rows)
+        return Table(("event", "what happens", "epoch", "wraps P", "wraps B"), rows)
 
     def grid(self) -> Table:
         """Who can read which message now."""
-        count = self.story.messages(self.step)
+        count = self.story.messages(self.event)
         names = (f"message {number + 1} ({self.story.epochs[number]})" for number in range(count))
         rows = tuple(
             (name, state, *("reads" if can else "-" for can in self.moment.reads[name]))
@@ -216,7 +216,7 @@ class StoryView:
 
     def picture(self) -> str:
         """The grid as SVG: a full box is a message that this one can read now."""
-        moment, count = self.moment, self.story.messages(self.step)
+        moment, count = self.moment, self.story.messages(self.event)
         most, everybody = len(self.story.epochs), self.story.names
         width, height = _LEFT + most * _CELL + 4, 52 + _ROW * len(everybody)
         said = "; ".join(
@@ -251,7 +251,7 @@ class StoryView:
         """The grid, and the events beside it."""
         head = f'<p class="mqs-caption"><b>{escape(self.head())}</b></p>'
         note = (
-            '<p class="mqs-caption">Tried after this step: every key that one ever got,<br>'
+            '<p class="mqs-caption">Tried after this event: every key that one ever got,<br>'
             "on every message recorded from the network.</p>"
         )
         grid = f"<div>{head}{self.picture()}{note}</div>"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -38,6 +39,8 @@ ATTACKERS = (NETWORK, BROKER, INSIDER)
 """As whom a reader meddles: the network, the broker, or a malicious subscriber."""
 
 _WIDTH = 104
+_LINE = 100
+"""Columns of what is said in words."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -47,15 +50,15 @@ class Moment:
     position: int
     """How many packets have been sent."""
     text: str
-    """In a few lines."""
+    """In a few lines, of any length."""
 
     def __repr__(self) -> str:
-        return self.text
+        return _broken(self.text)
 
 
 @dataclass(frozen=True, repr=False)
 class Attempt:
-    """How an attack ended; its `repr` says it in two lines."""
+    """How an attack ended; its `repr` says what was tried, then the end."""
 
     outcome: Outcome
     """In full."""
@@ -63,7 +66,18 @@ class Attempt:
     def __repr__(self) -> str:
         outcome = self.outcome
         ends = f"succeeds: {outcome.achieved}" if outcome.succeeded else f"fails: {outcome.error}"
-        return f"{outcome.attack.summary}\n{outcome.setup.profile.value}: {ends}"
+        return _broken(f"{outcome.attack.summary}\n{outcome.setup.profile.value}: {ends}")
+
+
+def _broken(said: str) -> str:
+    """Long lines broken between words, what follows set in under them."""
+    lines = []
+    for line in said.splitlines():
+        deeper = " " * (len(line) - len(line.lstrip()) + 2)
+        lines += textwrap.wrap(
+            line, _LINE, subsequent_indent=deeper, break_long_words=False, break_on_hyphens=False
+        )
+    return "\n".join(lines)
 
 
 class Handshake(Lab):
@@ -274,7 +288,7 @@ class Handshake(Lab):
         return text_ladder(Ladder(whole.parties, whole.rows[skipped:]), width=_WIDTH)
 
     def packet(self, step: int) -> Table:
-        """Packet `step` field by field: the packet's own, then those of the message in it.
+        """Packet `step` field by field; the fields of the message in it stand below the one that carries it.
 
         Of keys, signatures and whatever else differs from run to run it says only how long they are.
         """

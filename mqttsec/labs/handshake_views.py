@@ -14,6 +14,7 @@ from mqttsec.e2e.knowledge import Holding, reads
 from mqttsec.e2e.setup import BROKER
 from mqttsec.e2e.terms import KeyName
 from mqttsec.errors import MalformedPacketError
+from mqttsec.packets import FieldRow
 from mqttsec.packets import explain as explain_packet
 from mqttsec.widgets.table import Cell, Table
 
@@ -81,22 +82,43 @@ def _shown(holding: Holding | None, first: Holding | None) -> str:
 
 
 def packet_rows(flight: Flight) -> list[tuple[Cell, ...]]:
+    """(offset in the packet, bytes, field, value): MQTT's fields, and the message's below its carrier."""
     rows: list[tuple[Cell, ...]] = []
     for row in explain_packet(flight.frame):
         if not row.length or row.name == "Property identifier":
             continue
-        opaque = row.name in ("Authentication Data", "Correlation Data", "Application Message")
-        rows.append((row.offset, row.length, row.name, "see below" if opaque else row.value))
-    try:
-        inside = explain(flight.carried)
-    except MalformedPacketError:
-        return rows
-    for row in inside:
-        if row.name.startswith("length of"):
-            continue
-        # A timestamp has 8 bytes, and is the same in every run; what is longer never is, unless it is text.
-        value = row.value if row.length <= _LONG or row.value.startswith("'") else "..."
-        if row.name.startswith("key_id") or row.name.startswith("under"):
-            value = "..."
-        rows.append((row.offset, row.length, f"  {row.name}", row.meaning if row.name == "kind" else value))
+        begin = row.offset + _CARRIERS.get(row.name, 0)
+        carries = row.name in _CARRIERS and flight.frame[begin : row.offset + row.length] == flight.carried
+        inside = _inside(flight.carried, begin) if carries else []
+        # What else may carry a message holds bytes that differ from run to run.
+        opaque = "its fields:" if inside else "..."
+        rows.append((row.offset, row.length, row.name, opaque if row.name in _CARRIERS else row.value))
+        rows += inside
     return rows
+
+
+_CARRIERS = {"Authentication Data": 2, "Correlation Data": 2, "Application Message": 0}
+"""Fields that carry a message, and the bytes of the length in front of it."""
+
+
+def _inside(carried: bytes, begin: int) -> list[tuple[Cell, ...]]:
+    """The fields of a message that begins there; nothing if it is none of a scheme."""
+    try:
+        inside = explain(carried)
+    except MalformedPacketError:
+        return []
+    return [
+        (begin + row.offset, row.length, f"  {row.name}", _value(row, carried))
+        for row in inside
+        if not row.name.startswith("length of")
+    ]
+
+
+def _value(row: FieldRow, carried: bytes) -> str:
+    if row.name == "kind":
+        return row.meaning
+    if row.name.startswith("sequence"):
+        return str(int.from_bytes(carried[row.offset : row.offset + row.length], "big"))
+    # A timestamp has 8 bytes, and is the same in every run; what is longer never is, unless it is text.
+    is_fresh = row.length > _LONG and not row.value.startswith("'")
+    return "..." if is_fresh or row.name.startswith(("key_id", "under")) else row.value

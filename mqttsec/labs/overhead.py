@@ -194,7 +194,7 @@ class Overhead(Lab):
         series = {
             "model": model_means(self.costs, n, 1024),
             "recorded run": measured_means(self.recorded, n),
-            **{f"paper, {name}": means for name, means in printed.items()},
+            **{f"paper, table {name}": means for name, means in printed.items()},
         }
         rows: list[tuple[Cell, ...]] = []
         for name, means in series.items():
@@ -210,7 +210,8 @@ class Overhead(Lab):
         from mqttsec.widgets.plot import PlotView
 
         own = measured_means(self.rows, n)
-        made = paper_figure(self.rows if own else self.recorded, self.costs, n)
+        named = "measured here" if own else "recorded run"
+        made = paper_figure(self.rows if own else self.recorded, self.costs, n, measured=named)
         return self.keep(PlotView(made, f"The paper's order, n = {n}"))
 
     def minima(self) -> Table:

@@ -133,14 +133,16 @@ def measured_means(rows: Sequence[Row], subscribers: int, suite: str = "paper") 
     return {number: value.median for number, value in found.items() if value is not None}
 
 
-def paper_figure(rows: Sequence[Row], costs: Costs, subscribers: int, payload: int = 1024) -> go.Figure:
-    """Model, measurement and the paper's printed means, each with Scheme 1 = 1."""
+def paper_figure(
+    rows: Sequence[Row], costs: Costs, subscribers: int, payload: int = 1024, measured: str = "measured here"
+) -> go.Figure:
+    """Model, measurement (called `measured`) and the paper's printed means, each with Scheme 1 = 1."""
     import plotly.graph_objects as go
 
     series = {"model": model_means(costs, subscribers, payload)}
-    measured = measured_means(rows, subscribers)
-    if measured:
-        series["measured here"] = measured
+    own = measured_means(rows, subscribers)
+    if own:
+        series[measured] = own
     series |= {f"paper, table {name}": means for name, means in paper_means(subscribers).items()}
     made = go.Figure()
     for name, means in series.items():

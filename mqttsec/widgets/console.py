@@ -30,6 +30,13 @@ WINDOW = 4
 """Packets that the picture shows at once."""
 
 
+class Said(Protocol):
+    """What has just happened, and what comes next."""
+
+    @property
+    def text(self) -> str: ...
+
+
 class Run(Protocol):
     """What the console drives: the handshake lab."""
 
@@ -39,7 +46,7 @@ class Run(Protocol):
     def back(self) -> object: ...
     def run(self) -> object: ...
     def reset(self) -> object: ...
-    def moment(self) -> object: ...
+    def moment(self) -> Said: ...
     def diagram(self) -> Ladder: ...
     def packet(self, step: int) -> Table: ...
     def knows(self) -> Table: ...
@@ -86,7 +93,7 @@ class Console:
     def html(self) -> str:
         """Ladder, beside it or below keys and guarantees, and the last packet."""
         run = self.run
-        said = "<br>".join(text(line) for line in repr(run.moment()).splitlines())
+        said = "<br>".join(text(line) for line in run.moment().text.splitlines())
         caption = f'<p class="mqs-caption">{said}</p>'
         tables = "<br>".join(
             table.html() for table in (run.knows(), run.guarantees(), run.reads()) if len(table)
@@ -197,7 +204,7 @@ class ConsoleWidget(Panel):
         self._view.value = self.model.html()
 
     def _goes_on(self) -> bool:
-        return "nothing more is on its way" not in repr(self.model.run.moment())
+        return "nothing more is on its way" not in self.model.run.moment().text
 
     def _fallback(self) -> dict[str, str]:
         picture = self.model.picture()

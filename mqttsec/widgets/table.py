@@ -57,7 +57,7 @@ class Table:
     def html(self) -> str:
         """The table as HTML, without the style sheet."""
         classes = ["mqs-n" if numeric else "" for numeric in self._numeric()]
-        rows = ([text(_shown(cell)) for cell in row] for row in self.rows)
+        rows = ([_set_in(_shown(cell)) for cell in row] for row in self.rows)
         return html_table([text(name) for name in self.columns], rows, classes, text(self.title))
 
     def _repr_html_(self) -> str:
@@ -112,6 +112,12 @@ def _is_number(cell: Cell) -> bool:
     if isinstance(cell, str):
         return _NUMBER.fullmatch(cell) is not None
     return isinstance(cell, (int, float)) and not isinstance(cell, bool)
+
+
+def _set_in(shown: str) -> str:
+    """A cell as HTML; what spaces in front set in, as text has it, is a part of what stands above it."""
+    words = shown.lstrip(" ")
+    return text(shown) if words == shown else f'<span class="mqs-part">{text(words)}</span>'
 
 
 def _shown(cell: Cell) -> str:

@@ -24,7 +24,7 @@ def test_the_story_moves_in_both_themes(lab_page: Callable[[str], NotebookPage])
 
     described("dashboard (member) reads nothing")
     before = lab.picture(PICTURE)
-    lab.drag_slider("Step", 1.0)
+    lab.drag_slider("Event", 1.0)
     described("phone (left) reads 1; alarm (left) reads 3")
     assert lab.wait_until_different(PICTURE, before) != before
     lab.theme("JupyterLab Light")

@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
     (
         ("01_mqtt_and_the_curious_broker.ipynb", ("Packet", "Breaks", "Seed", "Story of QoS")),
         ("03_four_schemes.ipynb", ("Scheme", "Subscribers")),
-        ("05_group_keys.ipynb", ("Step",)),
+        ("05_group_keys.ipynb", ("Event",)),
     ),
 )
 def test_every_slider_has_its_label_as_name(

@@ -92,14 +92,14 @@ def test_events_that_cannot_be(lab: GroupKeys) -> None:
 
 def test_the_explorer_follows_the_story(lab: GroupKeys) -> None:
     widget = lab.explore()
-    assert repr(widget) == "A group that changes: Step 1, Profile hardened"
-    widget.sliders["step"].value = 6
+    assert repr(widget) == "A group that changes: Event 1, Profile hardened"
+    widget.sliders["event"].value = 6
     assert "phone (left) reads 1;" in widget.html or "phone (left) reads 1<" in widget.html
     widget.sliders["profile"].value = "published"
     assert "phone (left) reads 1, 2<" in widget.html
     widget.reset.click()
-    assert "step 1: dashboard joins" in widget.html and "reads nothing" in widget.html
-    assert len(EVENTS) == widget.sliders["step"].max
+    assert "event 1: dashboard joins" in widget.html and "reads nothing" in widget.html
+    assert len(EVENTS) == widget.sliders["event"].max
 
 
 # -- the insider and the costs --------------------------------------------------------------------

@@ -94,6 +94,30 @@ def test_the_text_is_the_same_in_every_run_and_holds_no_key(lab: Handshake) -> N
     assert not re.search(r"[0-9a-f]{16}|([0-9a-f]{2} ){9}", first)
 
 
+def test_the_fields_of_a_message_stand_below_the_one_that_carries_it(lab: Handshake) -> None:
+    lab.run()
+    for number, arrow in enumerate(lab.packets, start=1):
+        table = lab.packet(number)
+        inner = [row for row in table.rows if str(row[2]).startswith("  ")]
+        for at, size, name, value in inner:
+            if name == "  publisher (P)" or name == "  publisher":
+                assert arrow.frame[at : at + size] == b"alice" and value == "'alice'"
+        offsets = [row[0] for row in table.rows]
+        assert offsets == sorted(offsets)
+        assert bool(inner) == ("its fields:" in table.column("value"))
+    sequences = [row[3] for row in (*lab.packet(9).rows, *lab.packet(11).rows) if row[2] == "  sequence"]
+    assert sequences == ["1", "2"]
+    assert 'class="mqs-part">version<' in lab.packet(1).html()
+
+
+def test_long_refusals_are_broken_between_words(lab: Handshake) -> None:
+    moment = lab.tamper(2, "signature")
+    lines = repr(moment).splitlines()
+    assert max(map(len, lines)) <= 100 < max(map(len, moment.text.splitlines()))
+    assert " ".join(" ".join(lines).split()) == " ".join(moment.text.split())
+    assert max(map(len, repr(lab.attack("gone member reads", "hardened")).splitlines())) <= 100
+
+
 def test_keys_are_as_the_specification_says(lab: Handshake) -> None:
     lab.run()
     rows = {row[0]: row[1:] for row in lab.knows().rows}

@@ -174,7 +174,7 @@ def test_the_recorded_run_shows_what_the_lab_claims(lab: Overhead) -> None:
     for n in (100, 200):
         rows = {str(name): [float(str(cell)) for cell in cells] for name, *cells in lab.paper(n).rows}
         assert rows["model"] == sorted(rows["model"])
-        assert rows["paper, A"] == sorted(rows["paper, A"])
+        assert rows["paper, table A"] == sorted(rows["paper, table A"])
         one, four, three, two = rows["recorded run"]
         assert two > 2 * max(one, four, three)
         assert max(one, four, three) < 2 * min(one, four, three), "close together, whatever the neighbours do"
