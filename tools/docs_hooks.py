@@ -2,6 +2,8 @@
 
     [names of mqttsec.mqtt5]      every public name of a room, by its docstring
     [commands]                    every subcommand with what its --help prints
+    [labs]                        the object of every lab, by the docstrings of what a notebook calls
+    [delays beside the paper]     the delays that were recorded and those that are printed, Scheme 1 = 1
 
 Named in mkdocs.yml; an unknown word in such brackets stops the build.
 """
@@ -15,9 +17,11 @@ import os
 import re
 from typing import Any
 
-from mqttsec import cli
+from mqttsec import cli, labs
 
-PLACE = re.compile(r"^\[(names of (?P<room>mqttsec[.\w]*)|commands)\]$", re.MULTILINE)
+PLACE = re.compile(
+    r"^\[(names of (?P<room>mqttsec[.\w]*)|commands|labs|delays beside the paper)\]$", re.MULTILINE
+)
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
@@ -26,7 +30,9 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 
 def _fill(place: re.Match[str]) -> str:
-    return names(place["room"]) if place["room"] else commands()
+    if place["room"]:
+        return names(place["room"])
+    return {"commands": commands, "labs": lab_objects, "delays beside the paper": delays}[place[1]]()
 
 
 def names(room: str) -> str:
@@ -54,8 +60,30 @@ def commands() -> str:
     return "\n\n".join(parts)
 
 
+def lab_objects() -> str:
+    """A directive of mkdocstrings for the object of each lab, in the order of the labs."""
+    found = {name: getattr(labs, name) for name in labs.__all__}
+    in_order = sorted(
+        (item.book.name, name, item.__module__)
+        for name, item in found.items()
+        if isinstance(item, type) and hasattr(item, "book")
+    )
+    return "\n\n".join(f"::: {module}.{name}" for _, name, module in in_order)
+
+
+def delays() -> str:
+    """A table of mean delays where Scheme 1 is 1, for 100 and 200 subscribers: who says so, and each scheme."""
+    lines = ["| Subscribers | | S1 | S4 | S3 | S2 |", "|---:|:---|---:|---:|---:|---:|"]
+    lab = labs.Overhead(seed=7)
+    for subscribers in (100, 200):
+        for row in lab.paper(subscribers).rows:
+            lines.append(f"| {subscribers} | " + " | ".join(map(str, row)) + " |")
+    lab.close()
+    return "\n".join(lines)
+
+
 def _help(words: str) -> str:
-    os.environ["COLUMNS"] = "100"
+    os.environ["COLUMNS"] = "88"
     os.environ["NO_COLOR"] = "1"
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
