@@ -72,7 +72,7 @@ def lab_objects() -> str:
 
 
 def delays() -> str:
-    """A table of mean delays where Scheme 1 is 1, for 100 and 200 subscribers: who says so, and each scheme."""
+    """A table of mean delays where Scheme 1 is 1, of each who says so, for 100 and 200 subscribers."""
     lines = ["| Subscribers | | S1 | S4 | S3 | S2 |", "|---:|:---|---:|---:|---:|---:|"]
     lab = labs.Overhead(seed=7)
     for subscribers in (100, 200):
