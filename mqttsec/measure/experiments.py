@@ -27,8 +27,10 @@ from mqttsec.measure.stage import Stage, Stopped
 if TYPE_CHECKING:
     import pandas as pd
 
-CONNECTION, SINGLE, FLOOD = "connection", "one at a time", "flood"
-"""What a row is about."""
+CONNECTION, SINGLE, FLOOD, FLOOR = "connection", "one at a time", "flood", "floor"
+"""What a row is about; the last is no contestant's, see `floor`."""
+WRITTEN, SEALED = "write alone", "seal and write"
+"""The two rows of a floor."""
 MOST_SUBSCRIBERS, MOST_BYTES = 1000, 65_536
 
 
@@ -37,12 +39,12 @@ class Row:
     """One raw result. A figure that an experiment does not have is None."""
 
     experiment: str
-    """`CONNECTION`, `SINGLE` or `FLOOD`."""
+    """`CONNECTION`, `SINGLE`, `FLOOD` or `FLOOR`."""
     round: int
     """From 1; 0 for a connection."""
     contestant: str
     kind: str
-    """`scheme`, `no security`, `mutual TLS 1.3`."""
+    """`scheme`, `no security`, `mutual TLS 1.3`, `floor`."""
     scheme: int | None
     suite: str
     mode: str

@@ -3,7 +3,8 @@
 Stages follow each other: every mode and suite with all four schemes, the peers in the first, and the
 paper's setting (one ciphertext for all) at smaller numbers of subscribers too. In a stage all take turns.
 Delays are those of Application Messages, from just before a copy is sealed until the kernel has it at the
-subscriber. Ratios against the aims come last; --csv keeps the raw rows.
+subscriber. Where one ciphertext serves all, what the primitive and the kernel take alone is measured as well:
+the floor of Scheme 2. Ratios against the aims come last; --csv keeps the raw rows.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from mqttsec.errors import ConfigurationError
 from mqttsec.measure.contestants import PEERS, Contestant, find_peer, schemes
 from mqttsec.measure.cores import place
 from mqttsec.measure.experiments import Row, overhead, write_csv
+from mqttsec.measure.floor import floors
 from mqttsec.measure.overhead_report import ratios, tables
 
 
@@ -84,6 +86,8 @@ class Plan:
                 flood_seconds=flood,
                 stop=stop,
             )
+            if flood and contestants[0].mode == Mode.SINGLE_CIPHERTEXT.value and not self.qos:
+                yield from floors(contestants[0].suite, subscribers, self.payload, self.rounds)
 
 
 def parse(argv: Sequence[str]) -> tuple[Plan, argparse.Namespace]:

@@ -10,7 +10,7 @@ from mqttsec.e2e.schemes import SCHEMES, Mode, operations
 from mqttsec.e2e.terms import Role
 from mqttsec.measure.contestants import MOSQUITTO_TLS
 from mqttsec.measure.cost_model import Cost, Costs
-from mqttsec.measure.experiments import CONNECTION, FLOOD, SINGLE, Row
+from mqttsec.measure.experiments import CONNECTION, FLOOD, FLOOR, SEALED, SINGLE, WRITTEN, Row
 from mqttsec.measure.plan import DISTURBED
 
 SINGLE_CIPHERTEXT, PER_RECIPIENT = Mode.SINGLE_CIPHERTEXT.value, Mode.PER_RECIPIENT.value
@@ -56,7 +56,8 @@ def cells(rows: Sequence[Row]) -> list[tuple[str, str, int, int, int]]:
 
 def tables(rows: Sequence[Row]) -> str:
     """Delays and processor time, floods, connections and bytes, operations, what was left out."""
-    return "\n".join([*_delays(rows), *_floods(rows), *_connections(rows), *_operations(rows), *_notes(rows)])
+    parts = (_delays, _floods, _floors, _connections, _operations, _notes)
+    return "\n".join(line for part in parts for line in part(rows))
 
 
 def _delays(rows: Sequence[Row]) -> Iterator[str]:
@@ -90,6 +91,19 @@ def _floods(rows: Sequence[Row]) -> Iterator[str]:
             yield (
                 f"{label:44} {rate.median:13,.0f} {cpu.median:16.2f} {busy.median:7.0%} {load.median:6.0%}"
             )
+
+
+def _floors(rows: Sequence[Row]) -> Iterator[str]:
+    groups = list(_groups(rows, FLOOR))
+    if not groups:
+        return
+    yield ""
+    yield "What writing a copy takes alone, and sealing it before, without a broker: the floor of Scheme 2 1C"
+    yield f"{'':44} {'CPU us/delivery':>16} {'lowest .. highest':>19}"
+    for label, group in groups:
+        cpu = figure(group, "broker_cpu_us")
+        if cpu is not None:
+            yield f"{label:44} {cpu.median:16.2f} {cpu.low:8.2f} .. {cpu.high:<8.2f}"
 
 
 def _connections(rows: Sequence[Row]) -> Iterator[str]:
@@ -146,7 +160,8 @@ def _groups(rows: Sequence[Row], experiment: str) -> Iterator[tuple[str, list[Ro
 
 def label(row: Row) -> str:
     """`n=200   1024 B QoS 0  Scheme 2 paper`."""
-    return f"n={row.subscribers:<4} {row.payload_bytes:>5} B QoS {row.qos}  {row.contestant}"
+    name = f"{row.contestant}, {row.suite}" if row.experiment == FLOOR else row.contestant
+    return f"n={row.subscribers:<4} {row.payload_bytes:>5} B QoS {row.qos}  {name}"
 
 
 # Forwarding costs, from what was measured ------------------------------------------------------
@@ -215,10 +230,24 @@ class Verdict:
     """What it should be; empty where there is no aim."""
     met: bool | None
     """None where there is no aim."""
+    floor: float | None = None
+    """The ratio of a broker that adds the primitive to Scheme 1 and nothing else, where that was measured."""
+    bound: float | None = None
+    """The aim as a number, where there is a floor."""
+
+    @property
+    def out_of_reach(self) -> bool:
+        """True where the aim is missed and the primitive alone would miss it."""
+        if self.met or self.floor is None or self.bound is None:
+            return False
+        return self.floor > self.bound
 
     def __str__(self) -> str:
-        verdict = "" if self.met is None else f"  aim {self.aim}: {'met' if self.met else 'MISSED'}"
-        return f"  {self.what:66} {self.value}{verdict}"
+        if self.met is None:
+            return f"  {self.what:66} {self.value}"
+        said = "met" if self.met else "out of reach" if self.out_of_reach else "MISSED"
+        floor = "" if self.floor is None else f" (floor of the primitive alone {self.floor:.2f})"
+        return f"  {self.what:66} {self.value}  aim {self.aim}: {said}{floor}"
 
 
 def verdicts(rows: Sequence[Row]) -> list[Verdict]:
@@ -232,7 +261,9 @@ def ratios(rows: Sequence[Row]) -> str:
     judged = [each for each in found if each.met is not None]
     lines = ["", "Ratios of medians (in brackets the lowest and highest of the rounds)", *map(str, found), ""]
     if judged:
-        lines.append(f"{sum(bool(each.met) for each in judged)} of {len(judged)} aims met")
+        beyond = sum(each.out_of_reach for each in judged)
+        left = f"; {beyond} of the others out of reach of the primitive alone" if beyond else ""
+        lines.append(f"{sum(bool(each.met) for each in judged)} of {len(judged)} aims met{left}")
     else:
         lines.append("no aim could be judged: they compare all four schemes, and mosquitto with TLS")
     return "\n".join(lines)
@@ -258,8 +289,20 @@ def _processor(rows: Sequence[Row]) -> Iterator[Verdict]:
                 what = f"CPU, {experiment}: Scheme {number} / Scheme 1, {suite}, {mode}, n={n}"
                 if bound is None or not judged:
                     yield Verdict(what, _shown(ratio), "", None)
-                else:
-                    yield Verdict(what, _shown(ratio), f"<= {bound}", ratio.median <= bound)
+                    continue
+                least = _floor(rows, where) if number == 2 else None
+                yield Verdict(what, _shown(ratio), f"<= {bound}", ratio.median <= bound, least, bound)
+
+
+def _floor(rows: Sequence[Row], where: dict[str, object]) -> float | None:
+    """Scheme 1 as measured and the primitive as measured alone, to Scheme 1; None where not measured."""
+    about = {**where, "experiment": FLOOR}
+    one = figure(rows, "broker_cpu_us", **{**where, "scheme": 1})
+    written = figure(rows, "broker_cpu_us", contestant=WRITTEN, **about)
+    sealed = figure(rows, "broker_cpu_us", contestant=SEALED, **about)
+    if one is None or written is None or sealed is None:
+        return None
+    return 1 + max(0.0, sealed.median - written.median) / one.median
 
 
 def _throughput(rows: Sequence[Row]) -> Iterator[Verdict]:

@@ -90,7 +90,7 @@ def _publish_apart(broker: Broker, message: Message, apart: Apart) -> None:
     write each at once would serve the first receivers sooner; for the broker it is the same work.
     """
     form, series, lines, names = apart
-    size, head, done = -1, b"", 0
+    size, head, done, dirty = -1, b"", 0, broker.dirty
     try:
         for (outlet, _, _), payload in zip(
             lines, series(message.topic, message.payload, message.shared, names), strict=True
@@ -101,7 +101,10 @@ def _publish_apart(broker: Broker, message: Message, apart: Apart) -> None:
             if len(payload) != size:
                 size = len(payload)
                 head = message.before(form, size)
-            outlet.push(head + payload)
+            outlet.out.append(head + payload)
+            if not outlet.dirty:
+                outlet.dirty = True
+                dirty.append(outlet)
     except Exception:
         # A fault in one copy: it and the rest are made each for itself, and report for themselves.
         for _, _, session in lines[done:]:

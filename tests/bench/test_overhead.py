@@ -23,7 +23,10 @@ from mqttsec.measure.contestants import MOSQUITTO, OURS_TLS, PEERS, PLAIN, Conte
 from mqttsec.measure.experiments import (
     CONNECTION,
     FLOOD,
+    FLOOR,
+    SEALED,
     SINGLE,
+    WRITTEN,
     Row,
     count,
     frame,
@@ -31,6 +34,7 @@ from mqttsec.measure.experiments import (
     read_csv,
     write_csv,
 )
+from mqttsec.measure.floor import floors
 from mqttsec.measure.link import _Records
 from mqttsec.measure.overhead_report import forwarding, ratios, tables, verdicts
 from tests.peers import require_peer
@@ -269,6 +273,57 @@ def test_aims_are_judged_by_medians() -> None:
     assert said[slope.format(2)].met is True and said[slope.format(2)].value.startswith(" 12.00")
     assert said[slope.format(3)].met is True and said[slope.format(3)].value == "  0.00"
     assert ratios(rows).endswith("8 of 9 aims met") and "1.12 [1.12 .. 1.12]" in ratios(rows)
+
+
+def made_up_floor(suite: str, written: float, sealed: float) -> list[Row]:
+    return [
+        Row(FLOOR, 1, name, FLOOR, None, suite, "single_ciphertext", "", 200, 1024, 0, broker_cpu_us=cpu)
+        for name, cpu in ((WRITTEN, written), (SEALED, sealed))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("second", "sealed", "said"),
+    [
+        (14.0, 9.0, "aim <= 3.0: met (floor of the primitive alone 2.50)"),
+        (16.0, 9.0, "aim <= 3.0: MISSED (floor of the primitive alone 2.50)"),
+        (16.0, 11.5, "aim <= 3.0: MISSED (floor of the primitive alone 3.00)"),
+        (17.0, 12.0, "aim <= 3.0: out of reach (floor of the primitive alone 3.10)"),
+        (14.0, 12.0, "aim <= 3.0: met (floor of the primitive alone 3.10)"),
+    ],
+)
+def test_an_aim_below_the_floor_is_out_of_reach(second: float, sealed: float, said: str) -> None:
+    """The floor follows from what was measured: Scheme 1, and what sealing adds to writing."""
+    rows = [*made_up(1, 200, 5.0, 1.0, 1.0), *made_up(2, 200, second, 2.0, 2.0)]
+    without = ratios(rows)
+    (line,) = (line for line in without.splitlines() if "CPU, one at a time" in line)
+    assert "floor" not in without and line.endswith("met" if second <= 15 else "MISSED")
+    rows += made_up_floor("paper", 1.5, sealed)
+    (line,) = (line for line in ratios(rows).splitlines() if "CPU, one at a time" in line)
+    assert line.endswith(said)
+    beyond = "; 1 of the others out of reach of the primitive alone" if "reach" in said else ""
+    assert ratios(rows).endswith(f"{int('met' in said)} of 1 aims met{beyond}")
+    assert "write alone, paper" in tables(rows) and f"{sealed:16.2f}" in tables(rows)
+
+
+@pytest.mark.parametrize("payload", [1, 65_536])
+def test_the_floor_is_measured_on_connections_of_its_own(payload: int) -> None:
+    rows = list(floors("aes-gcm", 3, payload, 2))
+    assert [(row.round, row.contestant) for row in rows] == [
+        (number, name) for number in (1, 2) for name in (WRITTEN, SEALED)
+    ]
+    assert all((row.broker_cpu_us or 0) > 0 and row.deliveries == 3 * (row.messages or 0) for row in rows)
+    assert not tables(rows).count("left out")
+
+
+def test_the_floor_is_a_part_of_the_run() -> None:
+    plan = command.Plan(
+        3, 64, suites=("aes-gcm",), modes=(Mode.SINGLE_CIPHERTEXT,), peers=(), rounds=1, seconds=0.03
+    )
+    rows = list(plan.run())
+    assert {row.contestant for row in rows if row.experiment == FLOOR} == {WRITTEN, SEALED}
+    (line,) = (line for line in ratios(rows).splitlines() if "one at a time: Scheme 2" in line)
+    assert "floor of the primitive alone" in line
 
 
 def test_forwarding_costs_follow_from_schemes_1_and_2() -> None:
