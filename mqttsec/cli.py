@@ -102,6 +102,7 @@ def _find(given: Sequence[str]) -> tuple[Command, list[str]]:
 
 def _print_help(out: TextIO) -> None:
     print("usage: mqttsec COMMAND [options]\n\nA laboratory for MQTT security.\n\ncommands:", file=out)
+    width = max(len(command.words) for command in COMMANDS)
     for command in COMMANDS:
-        print(f"  {command.words:<14}{command.summary}", file=out)
+        print(f"  {command.words:<{width}}  {command.summary}", file=out)
     print("\n`mqttsec COMMAND --help` explains one; `mqttsec --version` prints the version.", file=out)

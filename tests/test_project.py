@@ -66,6 +66,44 @@ def test_environment_yml_is_in_step_with_pyproject() -> None:
         assert named <= installed, f"extra {extra} is not in labs or test"
 
 
+def texts() -> dict[str, str]:
+    """Everything that tells somebody what to install: pages, set-up, and the messages of the package."""
+    folders = [("docs", "*.md"), ("mqttsec", "*.py"), ("labs/source", "*.py"), ("tools", "*")]
+    single = ["README.md", "CONTRIBUTING.md", "Makefile", "environment.yml", "constraints.txt"]
+    paths = [ROOT / name for name in single]
+    for folder, pattern in folders:
+        paths += [path for path in sorted((ROOT / folder).rglob(pattern)) if path.suffix != ".pyc"]
+    return {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in paths if path.is_file()}
+
+
+def test_every_extra_that_a_text_or_a_message_names_exists() -> None:
+    named = {
+        (name, extra)
+        for name, text in texts().items()
+        for extras in re.findall(r"(?:mqttsec|\.whl|['\" ]\.)\[([a-z]+(?:,[a-z]+)*)\]", text)
+        for extra in extras.split(",")
+    }
+    assert {"README.md", "environment.yml", "docs/how_to/class.md"} <= {name for name, _ in named}
+    assert [pair for pair in sorted(named) if pair[1] not in PROJECT["optional-dependencies"]] == []
+
+
+def test_every_text_names_the_same_pythons_and_the_same_wheel() -> None:
+    pythons, wheels = set(), set()
+    for text in texts().values():
+        pythons |= set(re.findall(r"Python (?:from )?\(?(3\.\d+)(?: to |-)(3\.\d+)", text))
+        wheels |= set(re.findall(r"mqttsec-[\w.]+-py3-none-any\.whl", text))
+    assert pythons == {(PYTHONS[0], PYTHONS[-1])}
+    assert wheels == {f"mqttsec-{__version__}-py3-none-any.whl"}
+
+
+def test_conda_is_told_the_same_in_the_file_and_in_the_readme() -> None:
+    told = (ROOT / "environment.yml").read_text()
+    name = yaml.safe_load(told)["name"]
+    for text in (told, (ROOT / "README.md").read_text()):
+        assert "conda env create -f environment.yml" in text
+        assert f"conda activate {name}" in text
+
+
 @pytest.mark.parametrize("python", PYTHONS)
 def test_constraints_pin_every_requirement_once_per_python(python: str) -> None:
     environment = {"python_version": python, "python_full_version": f"{python}.0"}
