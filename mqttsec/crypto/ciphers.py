@@ -48,6 +48,7 @@ SHORTEST_MAC_KEY = 16
 
 _PADDING = tuple(bytes((size,)) * size for size in range(BLOCK + 1))
 """RFC 5652 (6.3), "PKCS #7": as many bytes of padding as their value says."""
+_ZEROS = tuple(bytes(size) for size in range(BLOCK))
 
 
 class _Stock:
@@ -189,7 +190,7 @@ class CbcHmac(HmacTags):
             update = self._encryptors.pop()
         except IndexError:
             update = Cipher(self._aes, modes.CBC(bytes(BLOCK))).encryptor().update
-        ciphertext = update(block + plaintext + _PADDING[BLOCK - len(plaintext) % BLOCK])
+        ciphertext = update(b"".join((block, plaintext, _PADDING[BLOCK - len(plaintext) % BLOCK])))
         self._encryptors.append(update)
         return ciphertext
 
@@ -217,24 +218,14 @@ class CbcHmac(HmacTags):
         """EI of `plaintext`, bound to `associated_data`, which is not sent."""
         ciphertext = self.encrypt(plaintext)
         running = self._keyed.copy()
-        if associated_data:
-            running.update(_before(associated_data))
-            running.update(ciphertext)
-            running.update(_after(associated_data))
-        else:
-            running.update(ciphertext)
+        running.update(_under_tag(ciphertext, associated_data) if associated_data else ciphertext)
         return ciphertext + running.finalize()
 
     def open(self, sealed: bytes, associated_data: bytes = b"") -> bytes:
         """The plaintext; raises `TamperError`. The tag is checked before anything is decrypted."""
         ciphertext = sealed[:-HMAC_TAG]
         running = self._keyed.copy()
-        if associated_data:
-            running.update(_before(associated_data))
-            running.update(ciphertext)
-            running.update(_after(associated_data))
-        else:
-            running.update(ciphertext)
+        running.update(_under_tag(ciphertext, associated_data) if associated_data else ciphertext)
         try:
             running.verify(sealed[-HMAC_TAG:])
         except InvalidSignature:
@@ -242,12 +233,9 @@ class CbcHmac(HmacTags):
         return self.decrypt(ciphertext)
 
 
-def _before(associated_data: bytes) -> bytes:
-    return associated_data + bytes(-len(associated_data) % BLOCK)
-
-
-def _after(associated_data: bytes) -> bytes:
-    return len(associated_data).to_bytes(8, "big")
+def _under_tag(ciphertext: bytes, associated_data: bytes) -> bytes:
+    size = len(associated_data)
+    return b"".join((associated_data, _ZEROS[-size % BLOCK], ciphertext, size.to_bytes(8, "big")))
 
 
 class Aead:

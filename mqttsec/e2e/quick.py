@@ -21,6 +21,8 @@ _BEGIN = bytes((VERSION, Layer.kind))
 _NUMBERS = struct.Struct(">IQ")
 """Epoch and sequence number."""
 _LONGEST_TAG = 64
+_KEPT, _LONGEST_KEPT = 1024, 256
+# Topic Names that one key keeps, and the bytes of one: ever new or long ones do not fill the memory.
 
 
 @lru_cache(maxsize=1024)
@@ -97,6 +99,12 @@ class Known:
         if not data.startswith(self._begin):
             return None
         try:
+            # Nearly all: a body of 128 to 16,383 bytes, neither tag nor signature after it.
+            low, high, begin = data[at + 8], data[at + 9], at + 10
+            if low > 127 and 0 < high < 128:
+                end = begin + (low & 127 | high << 7)
+                if data[end:] == b"\0\0":
+                    return int.from_bytes(data[at : at + 8], "big"), data[begin:end], b""
             rest = _rest(data, at + 8)
         except IndexError:
             return None
@@ -109,14 +117,27 @@ class Known:
 class Bound:
     """What is under the tags of the layers of one place and key (*hardened*), as `channel.associated`."""
 
-    __slots__ = ("_after", "_before")
+    __slots__ = ("_after", "_before", "_known")
 
     def __init__(self, place: int, publisher: str, key_id: bytes) -> None:
         self._before = fields("mqttsec layer", bytes((place,)), publisher)
         self._after = fields(key_id)
+        # By (Topic Name, epoch), all before the sequence number.
+        self._known: dict[tuple[str, int], bytes] = {}
 
     def of(self, topic: str, epoch: int, sequence: int) -> bytes:
         """Of the message with this number, on this Topic Name (at most 65,535 bytes, as in MQTT)."""
+        before = self._known.get((topic, epoch))
+        if before is None:
+            before = self._make(topic, epoch)
+        return before + sequence.to_bytes(8, "big")
+
+    def _make(self, topic: str, epoch: int) -> bytes:
         name = topic.encode()
-        numbers = (b"\0\4", epoch.to_bytes(4, "big"), b"\0\x08", sequence.to_bytes(8, "big"))
-        return b"".join((self._before, len(name).to_bytes(2, "big"), name, self._after, *numbers))
+        parts = (self._before, len(name).to_bytes(2, "big"), name, self._after, b"\0\4")
+        made = b"".join((*parts, epoch.to_bytes(4, "big"), b"\0\x08"))
+        if len(name) <= _LONGEST_KEPT:
+            if len(self._known) >= _KEPT:
+                self._known.clear()
+            self._known[topic, epoch] = made
+        return made
