@@ -1,5 +1,6 @@
 // Mends what ipywidgets leaves out for those who use a panel without a mouse or without eyes: handles of
-// sliders get their label as name, their numbers are no tab stops, and a line that says what happens is read.
+// sliders get their label as name, their numbers are no tab stops, a line that says what happens is read, and
+// the arrow keys of a list or a slider are its own.
 function nameSliders(panel) {
   for (const slider of panel.querySelectorAll(".widget-slider")) {
     const label = slider.querySelector(".widget-label")?.textContent.trim();
@@ -14,7 +15,18 @@ function nameSliders(panel) {
   for (const said of panel.querySelectorAll(".mqs-said")) said.setAttribute("role", "status");
 }
 
+// JupyterLab takes plain keys before the page does: an arrow in a list would go to the next cell, an x cut
+// the cell. Keys with a modifier stay its own, so that Shift-Enter runs the cell also after a click.
+function keepPlainKeys(event) {
+  if (!event.target.closest?.(".mqs-panel")) return;
+  const plain = !(event.shiftKey || event.ctrlKey || event.altKey || event.metaKey || event.key === "Escape");
+  event.target.toggleAttribute("data-lm-suppress-shortcuts", plain);
+}
+
 function render({ el }) {
+  // The same function is registered once, however many panels there are. The window comes before JupyterLab.
+  const keys = (globalThis[Symbol.for("mqttsec.keys")] ??= keepPlainKeys);
+  window.addEventListener("keydown", keys, { capture: true });
   let watch = null;
   let frame = 0;
   const begin = () => {
