@@ -87,6 +87,8 @@ class Branch:
     """The subscriptions that the upstream was told of last."""
     granted: frozenset[str] = frozenset()
     """Those that it has acknowledged."""
+    kept: frozenset[str] = frozenset()
+    """Those that any upstream has ever acknowledged."""
     waiting: list[tuple[Receiver, Callable[[int], None]]] = field(default_factory=list)
     """Who is told the Reason Code when it is known (0 to 2 granted)."""
     tries: int = 0

@@ -16,10 +16,11 @@ from mqttsec.mqtt5 import Broker, BrokerSettings
 from mqttsec.mqtt5.hooks import Arrival
 from mqttsec.mqtt5.session import Session
 from mqttsec.mqtta.carrying import Carrying, Meddle
+from mqttsec.mqtta.dialing import Dialer
 from mqttsec.mqtta.directory import Directory
 from mqttsec.mqtta.drawing import Avoided, Draw, Drawer
 from mqttsec.mqtta.errors import NoPublicBroker
-from mqttsec.mqtta.links import Dialer, Link
+from mqttsec.mqtta.links import Link
 from mqttsec.mqtta.marks import BRIDGE
 from mqttsec.mqtta.notices import At
 from mqttsec.mqtta.policies import Policies

@@ -100,11 +100,13 @@ class Exits:
         return link
 
     def _subscribe(self, branch: Branch, session: str, link: Link) -> None:
+        # Whoever takes a session over leaves its subscription as it is: to subscribe again would bring the
+        # retained message a second time.
         link.subscribe(
-            # Retain Handling 1: whoever takes a session over gets no retained message a second time.
-            SubscribeFilter(branch.actual, branch.qos, retain_handling=1),
+            SubscribeFilter(branch.actual, branch.qos),
             NO_PROPERTIES,
             partial(self._answered, branch, session, link),
+            unless_present=session in branch.kept,
         )
 
     def _is_open(self, branch: Branch, session: str, link: Link) -> bool:

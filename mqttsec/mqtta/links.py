@@ -10,15 +10,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
-from mqttsec.errors import ConnectionFailed, MqttsecError, ProtocolError, Refused
+from mqttsec.errors import ConnectionFailed, MqttsecError, Refused
 from mqttsec.mqtt5 import LightClient
+from mqttsec.mqtta.dialing import Dialer
 from mqttsec.mqtta.notices import At
-from mqttsec.net import MemoryNetwork
 from mqttsec.packets import (
-    MQTT_3_1_1,
     MQTT_5,
     NO_PROPERTIES,
     Properties,
@@ -32,58 +30,6 @@ Finished = Callable[[int, bool], None]
 
 _FIRST_PAUSE = 0.05
 """Seconds until a broken connection is tried again the second time; doubled each time."""
-
-
-@dataclass(frozen=True)
-class Dialer:
-    """How a bridge broker reaches others."""
-
-    host: str
-    """Its own host in the network in memory."""
-    network: MemoryNetwork | None
-    """The network in memory; None: TCP."""
-    patience: float = 5.0
-    """Seconds for which a broker that does not answer is tried."""
-    keep_alive: int = 30
-    """Keep Alive in seconds."""
-    protocols: dict[At, int] = field(default_factory=dict)
-    """Protocol Version that each public broker was found to speak."""
-
-    async def find_protocol(self, at: At) -> int:
-        """Ask a public broker, once, by a CONNECT without properties: one of 3.1.1 may misread them and wait.
-
-        In memory all speak MQTT 5. Raises what connecting raises where nobody answers.
-        """
-        if self.network is not None:
-            return MQTT_5
-        if at not in self.protocols:
-            client = self.client("", timeout=self.patience)
-            try:
-                await client.connect(at.host, at.port)
-            except (ConnectionFailed, ProtocolError) as error:
-                # It refuses the version in its own words, or closes; an `OSError` is no answer.
-                if isinstance(error.__cause__, (OSError, asyncio.TimeoutError)):
-                    raise
-                self.protocols[at] = MQTT_3_1_1
-            else:
-                self.protocols[at] = MQTT_5
-                await client.disconnect()
-        return self.protocols[at]
-
-    def client(self, client_id: str, **options: Any) -> LightClient:
-        """A light client whose connections come from this host."""
-        network: Any = None if self.network is None else _From(self.network, self.host)
-        return LightClient(client_id, network=network, keep_alive=self.keep_alive, **options)
-
-
-class _From:
-    """A network as one host sees it: connections leave from there, whatever the client is called."""
-
-    def __init__(self, network: MemoryNetwork, host: str) -> None:
-        self._network, self._host = network, host
-
-    async def connect(self, make: Any, host: str, port: int, **options: Any) -> Any:
-        return await self._network.connect(make, host, port, **{**options, "source": self._host})
 
 
 class Link:
@@ -198,10 +144,21 @@ class Link:
         except MqttsecError:
             once.finished(ReasonCode.IMPLEMENTATION_SPECIFIC_ERROR)
 
-    def subscribe(self, wanted: SubscribeFilter, properties: Properties, answered: Finished) -> None:
-        """Subscribe; `answered` gets the Reason Code of the SUBACK."""
+    def subscribe(
+        self,
+        wanted: SubscribeFilter,
+        properties: Properties,
+        answered: Finished,
+        unless_present: bool = False,
+    ) -> None:
+        """Subscribe; `answered` gets the Reason Code of the SUBACK.
+
+        With `unless_present` only if the other broker has not kept the session: there it stands already.
+        """
 
         async def ask() -> int:
+            if unless_present and self._client.connack is not None and self._client.connack.session_present:
+                return wanted.qos
             given = properties if self.protocol >= MQTT_5 else NO_PROPERTIES
             return (await self._client.subscribe(wanted, properties=given))[0]
 

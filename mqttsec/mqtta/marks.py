@@ -29,6 +29,8 @@ SESSION = PREFIX + "session"
 """In a SUBSCRIBE: the Client Identifier to use at the public broker, so that a path drawn anew takes the
 session over with all that has not been acknowledged; once for each subscription that goes this way. In a
 message that comes back: the one subscription that it is for; without it it is for all."""
+KEPT = PREFIX + "kept"
+"""In a SUBSCRIBE: the same, of a session that has been granted before: it has its subscription already."""
 MOVED = PREFIX + "moved"
 """In a message that comes back, and is none: this subscription is served from elsewhere now."""
 FRESH = PREFIX + "fresh"
@@ -66,16 +68,20 @@ def marked(properties: Properties, **names: str) -> Properties:
     return replace(properties, user_property=pairs)
 
 
-def with_sessions(properties: Properties, sessions: tuple[str, ...]) -> Properties:
-    """The properties with a mark `SESSION` for each subscription."""
-    return replace(
-        properties, user_property=properties.user_property + tuple((SESSION, each) for each in sessions)
-    )
+def with_sessions(properties: Properties, sessions: tuple[str, ...], kept: frozenset[str]) -> Properties:
+    """The properties with a mark `SESSION` or `KEPT` for each subscription."""
+    named = tuple((KEPT if each in kept else SESSION, each) for each in sessions)
+    return replace(properties, user_property=properties.user_property + named)
 
 
 def sessions_in(properties: Properties) -> tuple[str, ...]:
     """The subscriptions that a SUBSCRIBE names."""
-    return tuple(value for name, value in properties.user_property if name == SESSION)
+    return tuple(value for name, value in properties.user_property if name in (SESSION, KEPT))
+
+
+def kept_in(properties: Properties) -> frozenset[str]:
+    """Those of them that have been granted before."""
+    return frozenset(value for name, value in properties.user_property if name == KEPT)
 
 
 def new_token(rng: random.Random) -> str:

@@ -34,7 +34,7 @@ from mqttsec.mqtta.published import Fuse
 from mqttsec.mqtta.seen import Direction, Observer, Path, Seen, publish_paths, subscribe_paths
 from mqttsec.mqtta.topics import forwarding
 from mqttsec.net import LinkSettings, MemoryNetwork
-from mqttsec.packets import NO_PROPERTIES, Properties
+from mqttsec.packets import MQTT_5, NO_PROPERTIES, Properties
 from mqttsec.trace.events import Trace
 
 _ACQUAINTED_SECONDS = 30.0
@@ -56,6 +56,8 @@ class Network:
         trace: where the draws are recorded as events.
         journal: keep what each bridge broker sees.
         sockets: loopback TCP instead of memory.
+        protocol: in memory, the Protocol Version that bridge brokers speak with public brokers, such as
+            `MQTT_3_1_1`; over TCP each public broker is asked.
 
     Raises:
         ConfigurationError: for what cannot be.
@@ -75,6 +77,7 @@ class Network:
         trace: Trace | None = None,
         journal: bool = True,
         sockets: bool = False,
+        protocol: int = MQTT_5,
     ) -> None:
         if bridges < 1 or publics < 1 or discovery < 0:
             raise ConfigurationError("a network has one bridge broker and one public broker at least")
@@ -106,6 +109,7 @@ class Network:
         self._discoveries = discovery
         self._rtt, self._links = rtt, links or LinkSettings()
         self._journal = journal
+        self._protocol = protocol
         self._names: dict[At, str] = {}
         self._timers: list[asyncio.TimerHandle] = []
         self._tasks: set[asyncio.Future[Any]] = set()
@@ -174,11 +178,14 @@ class Network:
             directory = static = StaticDirectory((), self.topics)
             static.everybody = everybody
             self._directories.append(static)
-        return BridgeBroker(
+        bridge = BridgeBroker(
             name, directory, self.policies, publics=tuple(public.at for public in self.publics), rng=rng,
             network=self.network, observer=self.observer, journal=self._journal,
             name_of=lambda at: self._names.get(at, str(at)), fuse=self.fuse,
         )  # fmt: skip
+        if self.network is not None:
+            bridge.dialer.protocols.update({public.at: self._protocol for public in self.publics})
+        return bridge
 
     def _set_links(self) -> None:
         network, rtt = self.network, self._rtt

@@ -92,7 +92,7 @@ class Reaching:
         self._bridge.activity += 1
         self._bridge.peer_link(upstream.at).subscribe(
             wanted,
-            with_sessions(properties, sessions),
+            with_sessions(properties, sessions, branch.kept),
             lambda code, said: self._answered(branch, upstream, sessions, shrinking, code, said),
         )
 
@@ -151,6 +151,7 @@ class Reaching:
         branch.acknowledged = branch.established = True
         branch.tries = 0
         branch.granted |= sessions
+        branch.kept |= sessions
         self.answer(branch)
 
     def _refused(self, branch: Branch, code: int) -> None:

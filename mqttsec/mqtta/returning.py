@@ -15,7 +15,7 @@ from mqttsec.mqtt5.session import Session, Subscription
 from mqttsec.mqtta.branches import Branch, Branches, PeerUpstream, PublicUpstream, Receiver, Sessions
 from mqttsec.mqtta.drawing import Decision, Draw
 from mqttsec.mqtta.links import Link
-from mqttsec.mqtta.marks import FRESH, HOPS, LOST, MOVED, TOKEN, marks, new_token, sessions_in
+from mqttsec.mqtta.marks import FRESH, HOPS, LOST, MOVED, TOKEN, kept_in, marks, new_token, sessions_in
 from mqttsec.mqtta.notices import At
 from mqttsec.mqtta.published import PublishedForm
 from mqttsec.mqtta.reaching import Reaching
@@ -105,6 +105,7 @@ class Returning:
             hops=min(int(hops), 2 * limit) if hops.isdigit() else bridge.rng.randrange(limit, 2 * limit),
             fresh=FRESH in told,
         )  # fmt: skip
+        branch.kept = kept_in(properties) if origin is not None else frozenset()
         self._enter(branch, receiver, wanted.qos, sessions, answer)
         self.reaching.draw(branch)
 
