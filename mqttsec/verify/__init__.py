@@ -8,11 +8,11 @@
 | `variants` | *published*, *hardened*, and one mutation a safeguard |
 | `cases` | who attacks, which instances there may be, which goals are asked for |
 | `matrix` | all cases of a variant, and the table of what came of them |
-| `module` | the text of a Maude module for a case |
+| `module` | the text of a Maude module for a case: `maude_terms`, `maude_rules`, `maude_goals` |
 | `worker`, `runner` | one search in a process of its own, with a time limit |
-| `explorer` | the same search by a few lines of Python: the count of states is compared |
+| `explorer`, `judge` | the same search by a few lines of Python: the count of states is compared |
 | `findings` | what a search has found: verdicts, and attacks as a list of steps |
-| `replay`, `live` | an attack of the model, run on the real machines, and on a live broker |
+| `replay`, `live`, `story` | an attack of the model, run on the real machines, and on a live broker; its trace |
 | `command` | `mqttsec verify` |
 | `hlpsl`, `proverif`, `tamarin`, `words` | the model as text for other tools |
 

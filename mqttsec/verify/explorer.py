@@ -1,4 +1,4 @@
-"""The model, run by plain Python: what a state is, what may happen next, which goals a state breaks.
+"""The model, run by plain Python: what a state is, and what may happen next. `judge` says what it breaks.
 
 This is the meaning of a `Case`, written to be read. It is slow: the engine is Maude (`module`), which is
 held to the same counts of states and the same verdicts on small bounds. It also says what exactly is sent
@@ -16,10 +16,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, NamedTuple
 
-from mqttsec.verify.cases import Case, Goal, Kind, Property, Way, checked_now, claims, ways
+from mqttsec.verify.cases import Case, Kind, Way, checked_now, claims, ways
 from mqttsec.verify.roles import (
     Claim,
     Const,
@@ -31,7 +30,6 @@ from mqttsec.verify.roles import (
     Signed,
     Sort,
     Var,
-    variables,
 )
 
 Value = Any
@@ -152,9 +150,6 @@ class Explorer:
 
     def known(self, kind: Kind, instance: Instance, state: State) -> tuple[Env, int]:
         """The values that an instance has, and how many of its stages are done."""
-        return self._env(kind, instance, state)
-
-    def _env(self, kind: Kind, instance: Instance, state: State) -> tuple[Env, int]:
         role = kind.role
         env: Env = dict(zip(role.bound(0), instance[1], strict=True))
         done = 1
@@ -248,7 +243,7 @@ class Explorer:
                 yield from self._answers(state, index, kind)
         for instance in (*state.speakers, *(each for each in state.others if isinstance(each[0], int))):
             kind = self.kinds[instance[0]]
-            env, done = self._env(kind, instance, state)
+            env, done = self.known(kind, instance, state)
             if done < len(kind.role.stages) and kind.role.stages[done].sends:
                 found = {}
                 for bound in self.accepted(kind, done, env, state.seen):
@@ -317,7 +312,7 @@ class Explorer:
                     sent |= set(self.taken(self.value(kind, part, env)))
         return env, frozenset(sent)
 
-    # What a state breaks -----------------------------------------------------------------------
+    # Who is there, and claims what -------------------------------------------------------------
 
     def instances(self, state: State) -> Iterator[tuple[Kind, Instance]]:
         """All that have begun."""
@@ -328,7 +323,7 @@ class Explorer:
     def held(self, state: State, wrong_only: bool = True) -> Iterator[Held]:
         """All claims that are made, or could be at once; without `wrong_only` those about mallory as well."""
         for kind, instance in self.instances(state):
-            env, done = self._env(kind, instance, state)
+            env, done = self.known(kind, instance, state)
             for claim in claims(kind) if wrong_only else kind.role.claims:
                 stage = kind.role.stage_of(claim)
                 if stage < done:
@@ -337,160 +332,8 @@ class Explorer:
                     for bound in self.accepted(kind, stage, env, state.seen):
                         yield Held(kind, instance, claim, bound, stage)
 
-    def broken(self, state: State) -> dict[Goal, Held]:
-        """The goals that a state breaks, each with a claim that is wrong."""
-        judge = Judge(self, state)
-        found: dict[Goal, Held] = {}
-        for goal in self.case.goals:
-            wrong = judge.wrong(goal)
-            if wrong is not None:
-                found[goal] = wrong
-        return found
-
-    def explore(self) -> tuple[int, dict[Goal, int]]:
-        """All states: how many, and the fewest instances with which each goal is broken."""
-        seen, todo = {self.start}, [self.start]
-        sizes: dict[Goal, int] = {}
-        while todo:
-            state = todo.pop()
-            for goal in self.broken(state):
-                sizes[goal] = min(sizes.get(goal, state.left + 99), self.case.instances - state.left)
-            for following, _ in self.next(state):
-                if following not in seen:
-                    seen.add(following)
-                    todo.append(following)
-        return len(seen), sizes
-
-
-class Judge:
-    """One state, and what is wrong in it."""
-
-    def __init__(self, explorer: Explorer, state: State) -> None:
-        self.explorer = explorer
-        self.state = state
-
-    @cached_property
-    def held(self) -> tuple[Held, ...]:
-        """All claims about honest peers."""
-        return tuple(self.explorer.held(self.state))
-
-    def wrong(self, goal: Goal) -> Held | None:
-        """A claim that breaks a goal; None where there is none."""
-        if goal.property in (Property.SECRECY, Property.FORWARD):
-            return self._leaks(goal)
-        for each in self.held:
-            if f"{each.kind.role.kind}-{each.claim.peer_role}" == goal.subject and self._wrong(goal, each):
-                return each
-        return None
-
-    def _wrong(self, goal: Goal, held: Held) -> bool:
-        if goal.property is Property.ALIVENESS:
-            peer = held.kind.who[held.claim.peer]
-            return not any(kind.principal == peer for kind, _ in self.explorer.instances(self.state))
-        if goal.property is Property.AGREEMENT:
-            return not self._agrees(held)
-        if goal.property is Property.PAIRING:
-            return not self._agrees(held) and any(True for _ in self._partners(held))
-        if goal.property is Property.ONCE:
-            return self._agrees(held) and any(
-                other.instance != held.instance
-                and other.kind.role == held.kind.role
-                and other.claim == held.claim
-                and all(other.env[var] == held.env[var] for var in held.claim.agreed)
-                and other.kind.who[other.claim.peer] == held.kind.who[held.claim.peer]
-                for other in self.held
-            )
-        assert goal.property is Property.BINDING
-        return self._thirds_differ(held) or self.misbound(held) is not None
-
-    def _partners(self, held: Held) -> Iterator[tuple[Kind, Instance]]:
-        """Runs of the peer with whom the claim is about, in the right role."""
-        for kind, instance in self.explorer.instances(self.state):
-            if (
-                kind.role.name in held.claim.of_peer
-                and not kind.old
-                and kind.principal == held.kind.who[held.claim.peer]
-            ):
-                if kind.who.get(held.kind.role.owner) == held.kind.principal:
-                    yield kind, instance
-
-    def _agreeing(self, held: Held) -> Iterator[Kind]:
-        """The kinds of the peer's runs that agree."""
-        for kind, instance in self._partners(held):
-            env, _ = self.explorer.known(kind, instance, self.state)
-            if all(var in env and env[var] == held.env[var] for var in held.claim.agreed):
-                yield kind
-
-    def _agrees(self, held: Held) -> bool:
-        return any(True for _ in self._agreeing(held))
-
-    def _thirds_differ(self, held: Held) -> bool:
-        """The peer's run agrees on the key, and takes somebody else for the third party."""
-        agreeing = list(self._agreeing(held))
-        mine = held.kind.who
-        return bool(agreeing) and not any(
-            all(mine.get(var, name) == name for var, name in kind.names) for kind in agreeing
-        )
-
-    def misbound(self, held: Held) -> Held | None:
-        """Who else has the key of a claim, or has it with somebody else."""
-        secret = held.claim.secret
-        if not isinstance(secret, Shared):
-            return None
-        key = self.explorer.value(held.kind, secret, held.env)
-        me, peer = held.kind.principal, held.kind.who[held.claim.peer]
-        for other in self.explorer.held(self.state, wrong_only=False):
-            if other.kind.principal == me or not isinstance(other.claim.secret, Shared):
-                continue
-            believed = other.kind.who[other.claim.peer]
-            if other.kind.principal == peer and believed == me:
-                continue
-            if self.explorer.value(other.kind, other.claim.secret, other.env) == key:
-                return other
-        return None
-
-    def _leaks(self, goal: Goal) -> Held | None:
-        after = goal.property is Property.FORWARD
-        for held in self.held:
-            secret = held.claim.secret
-            if isinstance(secret, Shared):
-                if secret.name == goal.subject and self.explorer.opens(
-                    self.explorer.value(held.kind, secret, held.env)
-                ):
-                    return held
-                given = self._gives(held, goal.subject)
-                if given is not None and self._knows(given, after):
-                    return held
-            elif secret.name == goal.subject and self._knows(held.env[secret], after):
-                return held
-        return None
-
-    def _gives(self, held: Held, name: str) -> Value | None:
-        """The group key of that name that an instance has sealed for the peer of a claim."""
-        for stage in held.kind.role.stages:
-            for send in stage.sends:
-                for part in send.news:
-                    if (
-                        isinstance(part, Sealed)
-                        and part.content.name == name
-                        and part.key == held.claim.secret
-                    ):
-                        return held.env.get(part.content)
-        return None
-
-    def _knows(self, value: Value, after: bool) -> bool:
-        """Whether the intruder knows a nonce; `after` all long-term keys have leaked."""
-        if value in self.state.seen:
-            return True
-        return after and any(each[0] == "en" and value in each[2] for each in self.state.seen)
-
 
 def _of_sort(value: Value, sort: Sort) -> bool:
     if sort is Sort.TIME:
         return value in ("now", "old")
     return bool(value[0] == {Sort.PUBLIC: "g", Sort.NONCE: "n", Sort.CONSTANT: "c"}.get(sort))
-
-
-def names_in(parts: tuple[Part, ...]) -> tuple[Var, ...]:
-    """The names in the parts of a message."""
-    return tuple(var for var in variables(parts) if var.sort is Sort.NAME)

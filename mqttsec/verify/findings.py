@@ -19,11 +19,11 @@ from mqttsec.verify.explorer import (
     Explorer,
     Held,
     Instance,
-    Judge,
     State,
     Step,
     Value,
 )
+from mqttsec.verify.judge import Judge
 from mqttsec.verify.roles import Encrypted, Part, Receive, Sealed, Send, Signed, Sort, Var
 from mqttsec.verify.runner import Result
 

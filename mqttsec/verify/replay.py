@@ -17,28 +17,23 @@ from typing import Any
 from mqttsec.crypto import Ephemeral, PairKeys, fields, pair_keys, same_secret
 from mqttsec.e2e.broker import Ticket, Welcome
 from mqttsec.e2e.company import START, TOPIC, Company, across
-from mqttsec.e2e.control import answer_topic, control_topic
 from mqttsec.e2e.encoding import Message
 from mqttsec.e2e.groups import keyring
 from mqttsec.e2e.handshake import leaves
 from mqttsec.e2e.messages import WrappedKey
 from mqttsec.e2e.publisher import Publisher
-from mqttsec.e2e.setup import BROKER, Setup
-from mqttsec.e2e.steps import AGREEMENTS, Sending
+from mqttsec.e2e.setup import Setup
+from mqttsec.e2e.steps import AGREEMENTS
 from mqttsec.e2e.subscriber import Subscriber
 from mqttsec.e2e.terms import IDENTITY_OF, KeyName, Kind, Role, Term
 from mqttsec.errors import HandshakeError, MqttsecError, TamperError
-from mqttsec.packets import Auth, Connack, Connect, Packet, PacketType, Properties, Publish, ReasonCode
-from mqttsec.packets import encode as encode_packet
-from mqttsec.trace import EventKind, Trace
-from mqttsec.verify.cases import MALLORY, Intruder, Property
+from mqttsec.trace import Trace
+from mqttsec.verify.cases import MALLORY, Property
 from mqttsec.verify.explorer import OWN_KEY, Explorer, Instance, Step, Value
 from mqttsec.verify.findings import Attack
 from mqttsec.verify.from_steps import var
 from mqttsec.verify.roles import Receive, Send, Shared, Signed, Var
-
-TRAVEL = 0.02
-"""Seconds between two packets in the trace."""
+from mqttsec.verify.story import Story
 
 
 class DoesNotCarryOver(MqttsecError):
@@ -106,13 +101,10 @@ class Replay:
         self.company = Company(self.setup)
         self.now = START + 10 * self.setup.window
         self.times = {"old": START, "now": self.now}
-        self.ticks = 0
-        self.trace = Trace(lambda: self.ticks * TRAVEL)
+        self.story = Story(attack, setup)
         self.machines: dict[Instance, _Machine] = {}
         self.wrapped: dict[tuple[Instance, str], WrappedKey] = {}
         self.bytes_of: dict[Value, Any] = {OWN_KEY: self.keys.generate().public}
-        self.intruder = "network" if attack.case.intruder is Intruder.OUTSIDER else MALLORY
-        self.packets = 0
 
     def play(self) -> Outcome:
         self._connect_beforehand()
@@ -124,9 +116,8 @@ class Replay:
                 raise DoesNotCarryOver(f"{self.attack.goal}: {error}") from error
         if not self._so():
             raise DoesNotCarryOver(f"{self.attack.goal}: all went through, and yet it is not so")
-        victim = self._column(self.attack.wrong.instance)
-        self.trace.record(EventKind.NOTE, victim, detail=self.attack.summary)
-        return Outcome(self.attack, self.trace, self.attack.summary)
+        self.story.ends()
+        return Outcome(self.attack, self.story.trace, self.attack.summary)
 
     def _connect_beforehand(self) -> None:
         """Block 1 of the publishers whose subscribers come to the broker in Block 2."""
@@ -149,23 +140,16 @@ class Replay:
         stage = step.kind.role.stages[step.stage]
         received = [self._made(step, receive) for receive in stage.receives]
         for receive, message in zip(stage.receives, received, strict=True):
-            self._arrives(step, receive, message)
+            self.story.arrives(step, receive, message)
         sent = getattr(self, _DO[step.kind.role.name])(step, received)
         for message in sent:
             send = next(each for each in stage.sends if each.name == type(message).__name__)
             self._learn(step, send, message)
-            self._leaves(step, send, message)
-        names = [
-            claim.secret.name for claim in step.kind.role.claims if self.key(step.instance, claim.secret.name)
-        ]
-        if names and (received or not step.kind.role.initiator):
+            self.story.leaves(step, send, message)
+        if received or not step.kind.role.initiator:
             for claim in step.kind.role.claims:
-                if claim.secret.name in names:
-                    peer = step.kind.who[claim.peer]
-                    self.trace.record(
-                        EventKind.DERIVED, self._column(step.instance), peer, keys=(claim.secret.name,),
-                        detail=f"for {peer}",
-                    )  # fmt: skip
+                if self.key(step.instance, claim.secret.name):
+                    self.story.derives(step, claim)
 
     def block_1_at_p(self, step: Step, received: list[Message]) -> Iterator[Message]:
         if step.stage == 0:
@@ -416,65 +400,6 @@ class Replay:
                 return False
             keyring(party, KeyName(subject), giver, wrapped, mine.sending(giver))
         return True
-
-    # The trace ---------------------------------------------------------------------------------
-
-    def _column(self, instance: Instance) -> str:
-        """`alice`, and `alice 2` where she has several runs."""
-        kind = self.attack.case.kinds[instance[0]]
-        runs = [
-            step.instance
-            for step in self.attack.steps
-            if step.stage == 0 and step.kind.principal == kind.principal
-        ]
-        place = runs.index(instance) + 1
-        return kind.principal if kind.principal == BROKER or place == 1 else f"{kind.principal} {place}"
-
-    def _arrives(self, step: Step, receive: Receive, message: Message) -> None:
-        packet = self._packet(step, receive.name, message, towards=True)
-        self._record(self.intruder, self._column(step.instance), packet)
-
-    def _leaves(self, step: Step, send: Send, message: Message) -> None:
-        packet = self._packet(step, send.name, message, towards=False)
-        self._record(self._column(step.instance), self.intruder, packet)
-
-    def _record(self, sender: str, receiver: str, packet: Packet) -> None:
-        frame = encode_packet(packet)
-        self.packets += 1
-        self.trace.record(EventKind.SENT, sender, receiver, packet=frame, connection=self.packets)
-        self.ticks += 1
-        self.trace.record(EventKind.RECEIVED, receiver, sender, packet=frame, connection=self.packets)
-
-    def _packet(self, step: Step, name: str, message: Message, towards: bool) -> Packet:
-        """The MQTT packet that carries a message at this party."""
-        kind, me = step.kind, Role(step.kind.role.kind)
-        sending = next(
-            each
-            for each in self.setup.script.steps
-            if isinstance(each, Sending)
-            and each.message.__name__ == name
-            and (each.receiver if towards else each.sender) is me
-        )
-        about = Properties(authentication_method=self.setup.method, authentication_data=message.encode())
-        client = kind.principal if me is not Role.B else self._client(kind, sending)
-        if sending.packet is PacketType.CONNECT:
-            return Connect(client, clean_start=True, keep_alive=60, properties=about)
-        if sending.packet is PacketType.CONNACK:
-            return Connack(False, ReasonCode.SUCCESS, about)
-        if sending.packet is PacketType.AUTH:
-            return Auth(ReasonCode.CONTINUE_AUTHENTICATION, about)
-        publisher = kind.who[var(IDENTITY_OF[Role.P])]
-        subscriber = kind.who[var(IDENTITY_OF[Role.S])]
-        to_p = sending.receiver is Role.P
-        topic = control_topic(publisher) if to_p else answer_topic(subscriber)
-        return Publish(
-            topic, message.encode(), 1, packet_id=1, properties=Properties(correlation_data=bytes(16))
-        )
-
-    @staticmethod
-    def _client(kind: Any, sending: Any) -> str:
-        role = sending.sender if sending.receiver is Role.B else sending.receiver
-        return str(kind.who[var(IDENTITY_OF[role])])
 
 
 _DO = {

@@ -14,8 +14,8 @@ from mqttsec.e2e.steps import CheckKind
 from mqttsec.errors import MissingPeerError, MqttsecError
 from mqttsec.verify import classic, runner
 from mqttsec.verify.cases import Case, Goal, Intruder, Property
-from mqttsec.verify.explorer import Explorer
 from mqttsec.verify.findings import attack
+from mqttsec.verify.judge import explore
 from mqttsec.verify.matrix import BLOCK_1, BLOCK_2
 from mqttsec.verify.roles import Protocol
 from mqttsec.verify.runner import search, search_all
@@ -30,7 +30,7 @@ CONFIRMED = Setup(2, confirm=True).script.without(CheckKind.UNSEEN)
 def same(asked: Case) -> None:
     """Both ways of exploring: as many states, the same attacks of the same size."""
     result = search(asked)
-    states, found = Explorer(asked).explore()
+    states, found = explore(asked)
     assert (result.states, sizes(result)) == (states, {str(goal): size for goal, size in found.items()})
 
 
