@@ -1,14 +1,10 @@
 """Scheme 4 over MQTT-A: one run of a station and its readers, by any of five ways, with all that was seen.
 
-How Scheme 4 runs over an anonymity network, and why:
+How Scheme 4 runs over an anonymity network, and why (`scheme_by_post` has the rest):
 
-* B is a client beside the public broker, so that any broker will do there. It takes Blocks 1 and 2 and every
-  message, and gives what Scheme 4 gives: it checks K_PB's tag, makes GK_B's, never encrypts or decrypts.
 * Blocks 1 and 2 are the same messages, signatures and keys, but their carrier is PUBLISH. MQTT-A forwards
   nothing else: with an enhanced authentication in CONNECT a party would have to connect to B itself, and B
   would know its address.
-* What is meant for a party goes to `scheme4/to/<token>`, a topic that the party drew at random and has
-  subscribed to through the network. So B answers without knowing whom.
 * Scheme 4 authenticates by certificates, and a certificate bears a name. With real names everybody on the way
   reads them, the public broker as well. So each party has a certificate of the authority for a pseudonym.
 """
@@ -17,228 +13,32 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
 
 from mqttsec.crypto import Operations
-from mqttsec.e2e import Broker as SchemeBroker
-from mqttsec.e2e import Party, Publisher, Role, Setup, Subscriber, Ticket, decode
+from mqttsec.e2e import Party, Publisher, Role, Setup, Subscriber, decode
 from mqttsec.e2e.company import START, authority, identity
-from mqttsec.e2e.messages import (
-    BrokerAnswer,
-    BrokerHello,
-    ForwardedConfirm,
-    GroupUpdate,
-    PublisherAnswer,
-    PublisherConfirm,
-    PublisherHello,
-    SubscriberConfirm,
-    SubscriberRequest,
-)
+from mqttsec.e2e.messages import BrokerAnswer, BrokerHello, ForwardedConfirm, GroupUpdate, SubscriberRequest
 from mqttsec.e2e.setup import BROKER
 from mqttsec.errors import MqttsecError
-from mqttsec.mqtt5 import LightClient
+from mqttsec.labs.anonymous_systems import (
+    PUBLIC,
+    READERS,
+    RTT_MS,
+    SIGNING,
+    STATION,
+    STRANGER,
+    TOPIC,
+    Outcome,
+    System,
+)
+from mqttsec.labs.scheme_by_post import TO_BROKER, TO_PARTY, Post, SchemeByPost
 from mqttsec.mqtta.network import Network
 from mqttsec.mqtta.policies import Policies
 from mqttsec.mqtta.publics import OwnPublic
 from mqttsec.mqtta.seen import Direction, Seen
-from mqttsec.mqtta.topics import read_forwarding
 from mqttsec.net import run_virtual
-from mqttsec.packets import Publish
-from mqttsec.trace.events import Event, Trace
-
-STATION, READERS = "station", ("dashboard", "logger")
-"""Who publishes and who reads: their Client Identifiers, which are their real names."""
-TO_BROKER, TO_PARTY = "scheme4/b", "scheme4/to"
-"""Where B listens, and where parties do."""
-PUBLIC, STRANGER = "public1", "stranger"
-"""The public broker, and somebody who subscribes to everything there."""
-TOPIC = "g/weather"
-"""What is published; it says nothing about the station's place."""
-SIGNING = "Ed25519"
-RTT_MS = 55.0
-"""Round-trip time between any two brokers, ms."""
-ATTACKS = ("changed", "replay")
-"""What somebody on the way may do."""
-
-
-@dataclass(frozen=True)
-class System:
-    """One way to send readings."""
-
-    name: str
-    """For tables."""
-    scheme: bool
-    """With Scheme 4 around the messages."""
-    network: bool
-    """Through MQTT-A; else parties are clients of the public broker."""
-    pseudonyms: bool = False
-    """Certificates for pseudonyms."""
-
-
-PLAIN = System("plain MQTT", False, False)
-SCHEME = System("Scheme 4", True, False)
-ANONYMOUS = System("MQTT-A", False, True)
-NAMED = System("Scheme 4 over MQTT-A, real names", True, True)
-COMBINED = System("Scheme 4 over MQTT-A, pseudonyms", True, True, True)
-SYSTEMS = (PLAIN, SCHEME, ANONYMOUS, NAMED, COMBINED)
-
-
-@dataclass
-class Outcome:
-    """What a run leaves behind."""
-
-    system: System
-    """The way."""
-    readings: tuple[bytes, ...]
-    """What the station sent, in plain."""
-    opened: dict[str, list[bytes]] = field(default_factory=dict)
-    """What each reader has, by its real name."""
-    pseudonyms: dict[str, str] = field(default_factory=dict)
-    """The name in the certificate of each party, by its real name."""
-    bridges: tuple[str, ...] = ()
-    """The bridge brokers."""
-    homes: dict[str, str] = field(default_factory=dict)
-    """The bridge broker of each party, by its real name; empty without a network."""
-    views: dict[str, tuple[Event, ...]] = field(default_factory=dict)
-    """What each bridge broker, the public broker and the stranger saw: their own packets, and no others."""
-    machines: dict[str, object] = field(default_factory=dict)
-    """The machine of each party and of B, by name, whose memory can be searched for keys."""
-    setup: Setup | None = None
-    """Of Scheme 4."""
-    refused: list[str] = field(default_factory=list)
-    """What B, or a reader, did not believe."""
-    last: tuple[Seen, ...] = ()
-    """The rows of all bridge brokers about the last message, there and back."""
-    latencies_ms: list[float] = field(default_factory=list)
-    """Milliseconds of virtual time from the station to each reader, of each reading."""
-
-
-class _Post:
-    """How one party sends and what comes to it, through the network or straight."""
-
-    def __init__(self, run: _Run, name: str, client: LightClient, through: bool) -> None:
-        self.name = name
-        self.token = f"{run.rng.getrandbits(64):016x}"
-        self._run = run
-        self._client = client
-        self._through = through
-        self.inbox: asyncio.Queue[bytes] = asyncio.Queue()
-        self._on_topic: dict[str, Callable[[bytes], None]] = {}
-        client.on_message = self._arrived
-
-    def _arrived(self, message: Publish) -> None:
-        topic = read_forwarding(message.topic).actual if self._through else message.topic
-        if topic == f"{TO_PARTY}/{self.token}":
-            self.inbox.put_nowait(message.payload)
-        elif topic in self._on_topic:
-            self._on_topic[topic](message.payload)
-
-    async def send(self, topic: str, payload: bytes) -> None:
-        """Publish at QoS 1."""
-        if self._through:
-            await self._run.network.publish(self._client, topic, payload, 1)
-        else:
-            await self._client.publish(topic, payload, qos=1)
-
-    async def listen(self, topic: str, on_payload: Callable[[bytes], None] | None = None) -> None:
-        """Subscribe at QoS 1."""
-        if on_payload is not None:
-            self._on_topic[topic] = on_payload
-        if self._through:
-            await self._run.network.subscribe(self._client, topic, 1)
-        else:
-            await self._client.subscribe(topic, qos=1)
-
-    async def to_broker(self, kind: str, payload: bytes) -> None:
-        """To B; the token says where the answer goes."""
-        await self.send(f"{TO_BROKER}/{kind}/{self.token}", payload)
-
-    async def answer(self) -> bytes:
-        """What comes next to this party's own topic."""
-        return await asyncio.wait_for(self.inbox.get(), 60)
-
-
-class _SchemeBroker:
-    """B: a client of the public broker with the machine of Scheme 4."""
-
-    def __init__(self, run: _Run, client: LightClient) -> None:
-        self.machine = SchemeBroker(run.party(Role.B, BROKER))
-        self.client = client
-        """Its connection to the public broker."""
-        self._run = run
-        self._names: dict[str, str] = {}
-        self._tokens: dict[str, str] = {}
-        self._tickets: dict[str, Ticket] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
-        client.on_message = self._arrived
-
-    def _arrived(self, message: Publish) -> None:
-        _, _, kind, token = message.topic.split("/", 3)
-        try:
-            sent = getattr(self, f"_on_{kind}")(token, message.payload)
-        except MqttsecError as error:
-            self._run.outcome.refused.append(f"B refused a {kind}: {error}")
-            return
-        for topic, payload in sent:
-            task = asyncio.get_running_loop().create_task(self._send(topic, payload))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-    async def _send(self, topic: str, payload: bytes) -> None:
-        await self.client.publish(topic, payload, qos=1)
-
-    def _to(self, name: str, payload: bytes) -> tuple[str, bytes]:
-        return f"{TO_PARTY}/{self._tokens[name]}", payload
-
-    def _on_hello(self, token: str, payload: bytes) -> list[tuple[str, bytes]]:
-        """Steps 1 to 3."""
-        hello = decode(payload, PublisherHello)
-        self._meet(hello.publisher, token)
-        self._welcome = self.machine.welcome(hello.publisher, hello)
-        return [self._to(hello.publisher, self._welcome.reply.encode())]
-
-    def _on_confirm(self, token: str, payload: bytes) -> list[tuple[str, bytes]]:
-        """Step 16."""
-        self.machine.enter(self._welcome, decode(payload, PublisherConfirm) if payload else None)
-        return []
-
-    def _on_request(self, token: str, payload: bytes) -> list[tuple[str, bytes]]:
-        """Steps 5 to 7; the ticket's number travels in front of the signed request."""
-        request = decode(payload, SubscriberRequest)
-        self._meet(request.subscriber, token)
-        ticket = self.machine.request(request.subscriber, request)
-        self._tickets[token] = ticket
-        asked = self.machine.asked(ticket).encode()
-        return [self._to(request.publisher, bytes([len(ticket.correlation)]) + ticket.correlation + asked)]
-
-    def _on_answer(self, token: str, payload: bytes) -> list[tuple[str, bytes]]:
-        """Steps 13 and 14."""
-        correlation, rest = payload[1 : 1 + payload[0]], payload[1 + payload[0] :]
-        publisher = self._names[token]
-        ticket = self.machine.answered(publisher, correlation, decode(rest, PublisherAnswer))
-        return [self._to(ticket.client_id, self.machine.accept(ticket).encode())]
-
-    def _on_joined(self, token: str, payload: bytes) -> list[tuple[str, bytes]]:
-        """Steps 18 and 19, and the group keys of those who were there before."""
-        ticket = self._tickets[token]
-        joined = self.machine.join(ticket, decode(payload, SubscriberConfirm) if payload else None)
-        sent = [self._to(ticket.client_id, update.encode()) for update in joined.updates]
-        if joined.forwarded is not None:
-            number = bytes([len(ticket.correlation)]) + ticket.correlation
-            sent.append(self._to(ticket.publisher, number + joined.forwarded.encode()))
-        return sent
-
-    def _on_data(self, token: str, payload: bytes) -> list[tuple[str, bytes]]:
-        """Block 3: check K_PB's tag, make GK_B's once; the same bytes go to all."""
-        publisher = self._names[token]
-        routed = self.machine.inbound(publisher, TOPIC, payload)
-        member = self.machine.members(publisher, TOPIC)[0]
-        return [(TOPIC, self.machine.outbound(member, TOPIC, routed, {}))]
-
-    def _meet(self, name: str, token: str) -> None:
-        self._names[token], self._tokens[name] = name, token
+from mqttsec.trace.events import Trace
 
 
 def _now(loop: asyncio.AbstractEventLoop) -> float:
@@ -279,7 +79,8 @@ class _Run:
         posts = {}
         for name, place in self._places().items():
             client = await self.network.client(name, bridge=place)
-            posts[name] = _Post(self, name, client, system.network)
+            token = f"{self.rng.getrandbits(64):016x}"
+            posts[name] = Post(name, token, client, self.network if system.network else None)
             if system.network:
                 outcome.homes[name] = place
         if system.scheme:
@@ -304,7 +105,7 @@ class _Run:
         if reading in self._sent_at:
             self.outcome.latencies_ms.append(1000 * (self._loop.time() - self._sent_at[reading]))
 
-    async def _without(self, posts: dict[str, _Post]) -> None:
+    async def _without(self, posts: dict[str, Post]) -> None:
         for name in READERS:
             await posts[name].listen(TOPIC, partial(self._opened, name))
         for reading in self.outcome.readings:
@@ -314,12 +115,14 @@ class _Run:
         if self.outcome.system.network:
             await self._attacked(TOPIC, self.outcome.readings[-1])
 
-    async def _with_scheme(self, posts: dict[str, _Post]) -> None:
-        broker = _SchemeBroker(self, await self.network.client("scheme-b", PUBLIC))
+    async def _with_scheme(self, posts: dict[str, Post]) -> None:
+        party = self.party(Role.B, BROKER)
+        broker = SchemeByPost(party, await self.network.client("scheme-b", PUBLIC))
         await broker.client.subscribe(f"{TO_BROKER}/#", qos=1)
         station, names = posts[STATION], self.outcome.pseudonyms
         machine = Publisher(self.party(Role.P, names[STATION]))
         self.outcome.machines = {BROKER: broker.machine, STATION: machine}
+        self.outcome.refused = broker.refused
         for post in posts.values():
             await post.listen(f"{TO_PARTY}/{post.token}")
         # Block 1.
@@ -348,7 +151,7 @@ class _Run:
             mallory = await self.network.client("mallory", f"b{len(self.network.bridges) // 2}")
             await self.network.publish(mallory, topic, changed if self.attack == "changed" else payload, 1)
 
-    async def _join(self, machine: Publisher, station: _Post, post: _Post) -> None:
+    async def _join(self, machine: Publisher, station: Post, post: Post) -> None:
         """Block 2 for one reader."""
         names = self.outcome.pseudonyms
         subscriber = Subscriber(self.party(Role.S, names[post.name]))
@@ -376,7 +179,7 @@ class _Run:
             machine.confirmed(number, decode(forwarded[1 + forwarded[0] :], ForwardedConfirm))
         self._keep_updating(post, subscriber)
 
-    def _keep_updating(self, post: _Post, subscriber: Subscriber) -> None:
+    def _keep_updating(self, post: Post, subscriber: Subscriber) -> None:
         """New group keys, when somebody joins or leaves later."""
 
         async def keep() -> None:

@@ -7,7 +7,8 @@ from typing import ClassVar
 
 from mqttsec.check import ExerciseBook
 from mqttsec.errors import ConfigurationError
-from mqttsec.labs.anonymous_run import (
+from mqttsec.labs.anonymous_run import send_readings
+from mqttsec.labs.anonymous_systems import (
     ATTACKS,
     COMBINED,
     PUBLIC,
@@ -16,14 +17,12 @@ from mqttsec.labs.anonymous_run import (
     STATION,
     STRANGER,
     SYSTEMS,
-    TO_BROKER,
-    TO_PARTY,
     TOPIC,
     Outcome,
-    send_readings,
 )
 from mqttsec.labs.capstone_exercises import BOOK, SHORT
 from mqttsec.labs.lab import Lab
+from mqttsec.labs.scheme_by_post import TO_BROKER, TO_PARTY
 from mqttsec.labs.threats import coalitions, observers_of, sight
 from mqttsec.mqtta.seen import Direction
 from mqttsec.packets import Publish, decode

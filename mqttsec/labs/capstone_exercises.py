@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mqttsec.check import ExerciseBook, number, require
-from mqttsec.labs.anonymous_run import ANONYMOUS, COMBINED, NAMED, PUBLIC, READERS, STATION, SYSTEMS
+from mqttsec.labs.anonymous_systems import ANONYMOUS, COMBINED, NAMED, PUBLIC, READERS, STATION, SYSTEMS
 from mqttsec.labs.threats import pooled, sight
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from mqttsec.e2e import decode as decode_message
 from mqttsec.e2e.messages import PublisherHello, SubscriberRequest
 from mqttsec.e2e.setup import BROKER
 from mqttsec.errors import MalformedPacketError, ProtocolError
-from mqttsec.labs.anonymous_run import PUBLIC, READERS, STATION, STRANGER, Outcome
+from mqttsec.labs.anonymous_systems import PUBLIC, READERS, STATION, STRANGER, Outcome
 from mqttsec.labs.key_search import NO_KEYS, keys_in_memory, try_open
 from mqttsec.packets import Publish, decode
 from mqttsec.trace.events import Event, EventKind

@@ -10,7 +10,7 @@ import pytest
 from mqttsec.check import State
 from mqttsec.errors import ConfigurationError
 from mqttsec.labs import Capstone
-from mqttsec.labs.anonymous_run import (
+from mqttsec.labs.anonymous_systems import (
     ANONYMOUS,
     COMBINED,
     NAMED,
