@@ -129,8 +129,10 @@ class NotebookPage:
             f"() => {PANEL}?.sessionContext.session?.kernel?.status === 'idle'", timeout=60 * SECONDS
         )
         self._wait_for_splash_to_go()
+        self.page.evaluate("async () => { await window.jupyterapp.restored; }")
         # Commands go to the current widget, which the file browser may be at first.
         self.page.evaluate(f"() => window.jupyterapp.shell.activateById({PANEL}.id)")
+        self.page.wait_for_function(f"() => window.jupyterapp.shell.currentWidget === {PANEL}")
 
     def reload(self) -> None:
         """Save and load the page again, as a reader does; kernel and widgets live on."""
@@ -196,6 +198,15 @@ class NotebookPage:
     def click(self, name: str, nth: int = 0) -> None:
         """Press a widget's button."""
         self.button(name, nth).click(timeout=15 * SECONDS)
+
+    def slider(self, name: str) -> Locator:
+        """The handle of a slider by its accessible name, which a reader without eyes goes by."""
+        outputs = self.page.locator(".jp-NotebookPanel:visible .jp-OutputArea-output")
+        return outputs.get_by_role("slider", name=name, exact=True).first
+
+    def unnamed_sliders(self) -> int:
+        """How many sliders such a reader does not find."""
+        return self.page.locator(".jp-OutputArea-output .noUi-handle:not([aria-label])").count()
 
     def drag_slider(self, name: str, fraction: float, nth: int = 0) -> None:
         """Drag the slider with this description to a place from 0 (left end) to 1 (right end)."""

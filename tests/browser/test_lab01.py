@@ -13,45 +13,72 @@ from tests.browser.harness import NotebookPage
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 NOTEBOOK = "01_mqtt_and_the_curious_broker.ipynb"
+LADDER = ".mqs-steady"
 LINKS = ".mqs-explorer"
 
 
-@pytest.fixture
-def lab(lab_page: Callable[[str], NotebookPage]) -> NotebookPage:
+def test_a_reader_goes_through_the_lab(lab_page: Callable[[str], NotebookPage], notebooks: Path) -> None:
     lab = lab_page(NOTEBOOK)
     lab.run_all()
-    return lab
+    every_slider_has_its_label_as_name(lab)
+    the_stepper_answers(lab)
+    every_control_is_reached_by_keyboard(lab)
+    the_links_answer(lab)
+    both_themes_are_legible(lab)
+    assert (notebooks / "out" / "lab01.pcap").stat().st_size > 1000
+    assert lab.complaints() == []
 
 
-def test_the_stepper_answers_and_nothing_complains(lab: NotebookPage, notebooks: Path) -> None:
-    picture = ".mqs-steady"
-    before = lab.picture(picture)
+def every_slider_has_its_label_as_name(lab: NotebookPage) -> None:
+    for name in ("Packet", "Breaks", "Seed", "Story of QoS"):
+        lab.slider(name).wait_for()
+    assert lab.unnamed_sliders() == 0
+
+
+def the_stepper_answers(lab: NotebookPage) -> None:
+    before = lab.picture(LADDER)
     assert "dashboard" in before
     lab.click("Next")
-    stepped = lab.wait_until_different(picture, before)
+    stepped = lab.wait_until_different(LADDER, before)
     # A drag passes through many values; the last is the one that stays.
     lab.drag_slider("Packet", 1.0)
     lab.shown(".widget-label:has-text('30 of 30')").wait_for()
     lab.click("Back")
     lab.shown(".widget-label:has-text('29 of 30')").wait_for()
-    assert lab.picture(picture) != stepped
+    assert lab.picture(LADDER) != stepped
     lab.click("Reset")
-    lab.shown(f"{picture} desc:has-text('1 packet between')").wait_for(state="attached")
+    lab.shown(f"{LADDER} desc:has-text('1 packet between')").wait_for(state="attached")
 
-    lab.page.locator(".jp-OutputArea-output select").first.select_option("listener with TLS")
+
+def every_control_is_reached_by_keyboard(lab: NotebookPage) -> None:
+    lab.button("Next").focus()
+    before = lab.picture(LADDER)
+    lab.page.keyboard.press("Enter")
+    stepped = lab.wait_until_different(LADDER, before)
+    # Back is enabled now, so from Next: Reset, the slider's handle, the list.
+    lab.page.keyboard.press("Tab")
+    lab.page.keyboard.press("Tab")
+    lab.page.keyboard.press("ArrowRight")
+    lab.shown(".widget-label:has-text('3 of 30')").wait_for()
+    assert lab.picture(LADDER) != stepped
+    # JupyterLab would take the arrow keys of a list, and go to another cell.
+    lab.page.keyboard.press("Tab")
+    eyes = lab.page.locator(".jp-OutputArea-output select").first
+    assert eyes.evaluate("list => list === document.activeElement")
+    lab.page.keyboard.press("ArrowDown")
+    assert eyes.input_value() == "broker"
+    assert eyes.evaluate("list => list === document.activeElement")
+    assert eyes.evaluate("list => getComputedStyle(list).outlineWidth") == "2px", "the focus can be seen"
+    eyes.select_option("listener with TLS")
     lab.shown(".mqs:has-text('its size and its time, nothing else')").wait_for()
 
-    assert (notebooks / "out" / "lab01.pcap").stat().st_size > 1000
-    assert lab.complaints() == []
 
-
-def test_the_links_answer_in_both_themes(lab: NotebookPage) -> None:
+def the_links_answer(lab: NotebookPage) -> None:
     with CuriousBroker(seed=7) as mine:
         lost = {breaking: mine.breaking_link(breaking).runs[0].lost for breaking in (0.0, 0.15, 0.3)}
     assert len(set(lost.values())) == 3
 
     def wait_for_losses(breaking: float) -> None:
-        # A drag passes through many values; the last is the one that stays.
         lab.shown(f"{LINKS} desc:has-text('QoS 0: {lost[breaking]} lost')").wait_for(state="attached")
 
     wait_for_losses(0.15)
@@ -61,22 +88,10 @@ def test_the_links_answer_in_both_themes(lab: NotebookPage) -> None:
     wait_for_losses(0.3)
     lab.click("Reset", 1)
     wait_for_losses(0.15)
+
+
+def both_themes_are_legible(lab: NotebookPage) -> None:
     lab.theme("JupyterLab Light")
     assert sum(lab.colour(f"{LINKS} svg text")[:3]) < 250, "dark on light"
     lab.theme("JupyterLab Dark")
     assert sum(lab.colour(f"{LINKS} svg text")[:3]) > 500, "light on dark"
-    assert lab.complaints() == []
-
-
-def test_every_control_is_reached_by_keyboard(lab: NotebookPage) -> None:
-    picture = ".mqs-steady"
-    lab.button("Next").focus()
-    before = lab.picture(picture)
-    lab.page.keyboard.press("Enter")
-    stepped = lab.wait_until_different(picture, before)
-    # Back is enabled now, so from Next: Reset, the slider's handle.
-    lab.page.keyboard.press("Tab")
-    lab.page.keyboard.press("Tab")
-    lab.page.keyboard.press("ArrowRight")
-    lab.wait_until_different(picture, stepped)
-    assert lab.complaints() == []

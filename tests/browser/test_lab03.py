@@ -17,6 +17,11 @@ PICTURE = ".mqs-explorer svg"
 def test_layers_and_changes_answer_in_both_themes(lab_page: Callable[[str], NotebookPage]) -> None:
     lab = lab_page(NOTEBOOK)
     lab.run_all()
+    for name in ("Scheme", "Subscribers"):
+        lab.slider(name).wait_for()
+    assert lab.unnamed_sliders() == 0
+    heights = lab.page.locator(".mqs-panel:visible").first.locator(".widget-hbox").first.bounding_box()
+    assert heights is not None and heights["height"] < 50, "the controls fit in one row at 1280 pixels"
 
     def described(words: str) -> None:
         # A drag passes through many values; the last is the one that stays.

@@ -17,6 +17,8 @@ PICTURE = ".mqs-explorer svg"
 def test_the_story_moves_in_both_themes(lab_page: Callable[[str], NotebookPage]) -> None:
     lab = lab_page(NOTEBOOK)
     lab.run_all()
+    lab.slider("Event").wait_for()
+    assert lab.unnamed_sliders() == 0
 
     def described(words: str) -> None:
         # A drag passes through many values; the last is the one that stays.
