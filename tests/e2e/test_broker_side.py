@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from fnmatch import fnmatch
 
@@ -14,6 +15,7 @@ from mqttsec.e2e.broker import TICKETS_EACH
 from mqttsec.e2e.company import START, TOPIC, Company, identity
 from mqttsec.e2e.control import Protected, answer_topic, control_topic, group_topic
 from mqttsec.e2e.encoding import decode
+from mqttsec.e2e.memory_parties import MemorySubscriber
 from mqttsec.e2e.messages import Refusal, SubscriberConfirm
 from mqttsec.e2e.schemes import connect_operations, operations, subscribe_operations
 from mqttsec.errors import ConfigurationError, ConnectionFailed, Refused, TimedOut
@@ -22,7 +24,7 @@ from mqttsec.packets import Auth, Connack, Connect, Properties, Publish, Will
 from mqttsec.trace import PUBLIC_METHODS
 from tests.e2e.hall import Hall, in_hall, settle
 from tests.e2e.test_handshake import EVERY_SETUP
-from tests.mqtt5.house import connect_packet
+from tests.mqtt5.house import Client, connect_packet
 
 NO = 0x87
 
@@ -753,28 +755,32 @@ def test_a_silent_subscriber_is_cut_off() -> None:
     in_hall(play)
 
 
+async def confirms_wrongly(
+    hall: Hall, wrong: Callable[[SubscriberConfirm], SubscriberConfirm]
+) -> tuple[MemorySubscriber, Client]:
+    """(a subscriber, its line) that has gone through Block 2, has all keys, and confirms with `wrong`."""
+    liar = hall.new_subscriber("liar")
+    liar.end.want(("alice", TOPIC), 1)
+    line, method = await hall.house.line(), hall.setup.method
+    about = Properties(authentication_method=method, authentication_data=liar.end.first())
+    line.send(connect_packet("liar", properties=about))
+    for _ in range(2):
+        # Steps 9 and 14.
+        question = await line.expect(Auth)
+        reply = liar.end.challenge(question.properties.authentication_data)
+        if len(liar.end.machine.topics) == 1:
+            reply = wrong(decode(reply, SubscriberConfirm)).encode()
+        line.send(Auth(0x18, Properties(authentication_method=method, authentication_data=reply)))
+    return liar, line
+
+
 def test_who_does_not_confirm_is_not_in_and_the_group_key_changes() -> None:
     async def play(hall: Hall) -> None:
         publisher = await hall.publisher()
         stays = await hall.subscriber("stays")
-        liar = hall.new_subscriber("liar")
-        liar.end.want(("alice", TOPIC), 1)
-        line = await hall.house.line()
-        method = hall.setup.method
-        line.send(
-            connect_packet(
-                "liar",
-                properties=Properties(authentication_method=method, authentication_data=liar.end.first()),
-            )
+        _, line = await confirms_wrongly(
+            hall, lambda confirm: replace(confirm, signature_broker=confirm.signature_publisher)
         )
-        for _ in range(2):
-            # Steps 9 and 14. It has all keys then, and does not confirm.
-            question = await line.expect(Auth)
-            reply = liar.end.challenge(question.properties.authentication_data)
-            if len(liar.end.machine.topics) == 1:
-                confirm = decode(reply, SubscriberConfirm)
-                reply = replace(confirm, signature_broker=confirm.signature_publisher).encode()
-            line.send(Auth(0x18, Properties(authentication_method=method, authentication_data=reply)))
         await line.ended_with(Connack, NO)
         await settle()
         assert publisher.members(TOPIC) == ("stays",) == hall.side.machine.members("alice", TOPIC)
@@ -791,22 +797,9 @@ def test_who_confirms_to_the_broker_alone_leaves_the_publisher_and_the_group_key
         publisher = await hall.publisher()
         stays = await hall.subscriber("stays")
         before = publisher.end.machine.epoch(TOPIC)
-        liar = hall.new_subscriber("liar")
-        liar.end.want(("alice", TOPIC), 1)
-        line, method = await hall.house.line(), hall.setup.method
-        line.send(
-            connect_packet(
-                "liar",
-                properties=Properties(authentication_method=method, authentication_data=liar.end.first()),
-            )
+        liar, line = await confirms_wrongly(
+            hall, lambda confirm: replace(confirm, signature_publisher=confirm.signature_broker)
         )
-        for _ in range(2):
-            question = await line.expect(Auth)
-            reply = liar.end.challenge(question.properties.authentication_data)
-            if len(liar.end.machine.topics) == 1:
-                confirm = decode(reply, SubscriberConfirm)
-                reply = replace(confirm, signature_publisher=confirm.signature_broker).encode()
-            line.send(Auth(0x18, Properties(authentication_method=method, authentication_data=reply)))
         assert (await line.expect(Connack)).reason_code == 0
         await settle()
         assert publisher.members(TOPIC) == ("stays",)

@@ -9,27 +9,13 @@ from typing import Any
 
 import pytest
 
-from mqttsec.mqtt5 import Broker
 from mqttsec.packets import Publish, SubscribeFilter, Unsuback, Unsubscribe, Will
 from tests.mqtt5.house import ANONYMOUS, Client, House, in_house
-from tests.mqtt5.users_plugins import Listener
+from tests.mqtt5.users_plugins import HERE, OWN_WARNINGS, Listener, plugin
 
-HERE = "tests.mqtt5.users_plugins."
-ACL = "amqtt.plugins.topic_checking.TopicAccessControlListPlugin"
-TABOO = "amqtt.plugins.topic_checking.TopicTabooPlugin"
-FILE = "amqtt.plugins.authentication.FileAuthPlugin"
 SYS = "amqtt.plugins.sys.broker.BrokerSysPlugin"
 
-pytestmark = [
-    # amqtt's own warnings about its own option and its own dependency.
-    pytest.mark.filterwarnings("ignore:The 'acl' option:DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore:`BrokerSysPlugin`:DeprecationWarning"),
-]
-
-
-def plugin(broker: Broker, kind: type) -> Any:
-    (found,) = (item for item in broker.plugins_manager.plugins if isinstance(item, kind))
-    return found
+pytestmark = OWN_WARNINGS
 
 
 def test_every_event_is_heard_with_its_facts() -> None:

@@ -5,33 +5,21 @@ from __future__ import annotations
 import asyncio
 import gc
 from pathlib import Path
-from typing import Any
 
 import pytest
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
-from mqttsec.mqtt5 import Broker, BrokerSettings
+from mqttsec.mqtt5 import BrokerSettings
 from mqttsec.packets import MQTT_3_1_1, Publish, Will
 from tests.mqtt5.house import ANONYMOUS, House, in_house
-from tests.mqtt5.users_plugins import Rules
+from tests.mqtt5.users_plugins import HERE, OWN_WARNINGS, Rules, plugin
 
-HERE = "tests.mqtt5.users_plugins."
 ACL = "amqtt.plugins.topic_checking.TopicAccessControlListPlugin"
 TABOO = "amqtt.plugins.topic_checking.TopicTabooPlugin"
 FILE = "amqtt.plugins.authentication.FileAuthPlugin"
-SYS = "amqtt.plugins.sys.broker.BrokerSysPlugin"
 
-pytestmark = [
-    # amqtt's own warnings about its own option and its own dependency.
-    pytest.mark.filterwarnings("ignore:The 'acl' option:DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore:`BrokerSysPlugin`:DeprecationWarning"),
-]
-
-
-def plugin(broker: Broker, kind: type) -> Any:
-    (found,) = (item for item in broker.plugins_manager.plugins if isinstance(item, kind))
-    return found
+pytestmark = OWN_WARNINGS
 
 
 # Authentication --------------------------------------------------------------------------------

@@ -6,10 +6,28 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 from amqtt.contexts import Action
 from amqtt.plugins.base import BaseAuthPlugin, BasePlugin, BaseTopicPlugin
 
+from mqttsec.mqtt5 import Broker
+
+HERE = "tests.mqtt5.users_plugins."
+"""What goes before the names of the plugins below in a broker's settings."""
+
+OWN_WARNINGS = [
+    # amqtt's own warnings about its own option and its own dependency.
+    pytest.mark.filterwarnings("ignore:The 'acl' option:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:`BrokerSysPlugin`:DeprecationWarning"),
+]
+
 Asked = list[tuple[str, str, str]]
+
+
+def plugin(broker: Broker, kind: type) -> Any:
+    """The one plugin of a kind that a broker has loaded."""
+    (found,) = (item for item in broker.plugins_manager.plugins if isinstance(item, kind))
+    return found
 
 
 class SlowAuthentication(BaseAuthPlugin):  # type: ignore[misc]
