@@ -30,6 +30,8 @@ Finished = Callable[[int, bool], None]
 
 _FIRST_PAUSE = 0.05
 """Seconds until a broken connection is tried again the second time; doubled each time."""
+_SHORT = 1.0
+"""Seconds; a connection that did not last so long may have been taken from another one, or by another one."""
 
 
 class Link:
@@ -140,7 +142,9 @@ class Link:
             return
         once = _Once(finished)
         try:
-            self._client.submit(publish, once.finished, once.accepted)
+            # A bridge broker that says PUBREC has passed it on. A public broker may keep it until PUBREL
+            # comes (MQTT 5, 4.3.3, method B), and would for ever if we crashed now: there PUBCOMP counts.
+            self._client.submit(publish, once.finished, None if self._public else once.accepted)
         except MqttsecError:
             once.finished(ReasonCode.IMPLEMENTATION_SPECIFIC_ERROR)
 
@@ -246,13 +250,21 @@ class Link:
                 self._give_up(error)
                 return
             self._entered()
+            began = loop.time()
             await self._client.wait_closed()
             ended = self._client.server_disconnect
             if ended is not None and ended.reason_code == ReasonCode.SESSION_TAKEN_OVER:
                 self.taken_over = True
                 self._give_up(ConnectionFailed(f"{self.client_id}: another one took the session over"))
                 return
-            pause, given_up_at = _FIRST_PAUSE, loop.time() + self._dialer.patience
+            if self.protocol < MQTT_5 and loop.time() - began < _SHORT:
+                # MQTT 3.1.1 does not say that another one took the session over. Two that both believe it to
+                # be theirs come back more and more rarely, until one of them hears that nobody needs it.
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, 5.0)
+            else:
+                pause = _FIRST_PAUSE
+            given_up_at = loop.time() + self._dialer.patience
 
     async def _speak_as_it_does(self) -> None:
         if self._public and not self._was_connected:
@@ -337,7 +349,7 @@ class _Once:
         self._tell: Finished | None = tell
 
     def accepted(self) -> None:
-        """PUBREC: the other broker has it, and has passed it on (or it would not have said so)."""
+        """PUBREC: the other bridge broker has passed it on, or it would not have said so."""
         self._say(0, True)
 
     def finished(self, outcome: int | MqttsecError) -> None:
