@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass
 from html import escape
 
 from mqttsec.packets import PacketType
@@ -21,28 +20,10 @@ from mqttsec.trace.ladder import (
     Ladder,
     Row,
     as_ladder,
-    left_is_better,
     row_text,
     seconds,
-    takes_time,
-    wrap_label,
 )
-
-_FONT = 12
-_CELL = 7.3
-"""Width of a character: a little more than that of common fixed-width fonts at this size."""
-_LINE = 15
-"""From one line of text to the next."""
-_HEAD = 34
-"""Height of the row of names."""
-_ROW = 16
-"""Free space above each arrow or note."""
-_MIN_GAP = 120
-"""Least distance between two parties."""
-_TIP = 10
-"""Length of an arrow head; its line ends where it begins, or a thick line would blunt the tip."""
-_LOSS = 18
-"""How far before the receiver a lost packet's cross stands."""
+from mqttsec.trace.picture_layout import CELL, FONT, HEAD, LINE, LOSS, ROW, TIP, Layout, Place
 
 _STYLES: dict[int, tuple[float, str]] = {
     PacketType.PUBLISH: (2.2, ""),
@@ -93,7 +74,7 @@ def svg_ladder(
     if ident is None:
         options = (diagram.parties, shown, width, upto, highlight, slanted, times, title)
         ident = f"ladder-{zlib.crc32(repr(options).encode('utf-8', 'surrogatepass')):08x}"
-    page = _Page(diagram, width, times, slanted, ident)
+    page = _Page(Layout(diagram, width, times, slanted), ident)
     visible = {id(row) for row in diagram.up_to(upto)}
     current = diagram.arrows[highlight - 1] if highlight and highlight <= len(diagram.arrows) else None
     return page.draw(shown, visible, current, title)
@@ -110,44 +91,16 @@ def _window(diagram: Ladder, window: int | None, middle: int | None) -> tuple[Ro
     return rows[len(before):]
 
 
-@dataclass(frozen=True)
-class _Place:
-    """Where a row stands: its text above `start`; an arrow goes from `start` down to `end`."""
-
-    row: Row
-    lines: tuple[str, ...]
-    start: float
-    end: float
-
-
 class _Page:
-    """The geometry of one picture, and its parts as strings."""
+    """The parts of one picture, as strings."""
 
-    def __init__(self, diagram: Ladder, width: int, times: bool, slanted: bool, ident: str) -> None:
+    def __init__(self, layout: Layout, ident: str) -> None:
+        self._at = layout
         self._ident = ident
-        self._slanted = slanted
-        self._times = times
-        self._both = times and takes_time(diagram.rows)
-        self._parties = diagram.parties
-        digits = max((len(seconds(row.time)) for row in diagram.rows), default=5)
-        self._time_width = (max(digits, 6) + 1) * _CELL if times else 0
-        highest = max((arrow.number for arrow in diagram.arrows), default=1)
-        self._number_width = (len(str(highest)) + 1) * _CELL
-        margin = 14 + self._number_width + self._time_width * (2 if self._both and not slanted else 1)
-        self._left = margin
-        names = [cells(printable(name)) * _CELL for name in diagram.parties] or [0.0]
-        count = len(diagram.parties)
-        edge = min(max(names[0], names[-1]) / 2 + 14, 90)
-        self._gap = max(_MIN_GAP, (width - margin - 2 * edge) / max(1, count - 1))
-        left = margin + edge
-        self._x = {name: left + index * self._gap for index, name in enumerate(diagram.parties)}
-        self._width = max(float(width), left + (count - 1) * self._gap + edge)
-        self._name_width = int((self._gap - 16) / _CELL)
-
     def draw(self, rows: tuple[Row, ...], visible: set[int], current: Arrow | None, title: str) -> str:
-        places, height = self._places(rows)
+        places, height = self._at.places(rows)
         if not rows:
-            height += _LINE + _ROW
+            height += LINE + ROW
         shown = [place for place in places if id(place.row) in visible]
         parts = [
             self._open(height, title, shown),
@@ -158,21 +111,21 @@ class _Page:
         for place in shown:
             parts += self._row(place, place.row is current)
         if not rows:
-            parts.append(_text(self._width / 2, _HEAD + _LINE, "nothing has happened yet", _FAINT))
+            parts.append(_text(self._at.width / 2, HEAD + LINE, "nothing has happened yet", _FAINT))
         parts.append("</svg>")
         return "\n".join(parts)
 
-    def _open(self, height: float, title: str, shown: list[_Place]) -> str:
+    def _open(self, height: float, title: str, shown: list[Place]) -> str:
         arrows = sum(isinstance(place.row, Arrow) for place in shown)
-        who = ", ".join(self._parties) or "nobody"
+        who = ", ".join(self._at.parties) or "nobody"
         description = f"{arrows} packet{'' if arrows == 1 else 's'} between {who}."
         if shown:
             description += f" The last row: {_spoken(shown[-1].row)}."
-        w, h = _number(self._width), _number(height)
+        w, h = _number(self._at.width), _number(height)
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{w}" height="{h}" viewBox="0 0 {w} {h}" '
             f'role="img" aria-labelledby="{self._ident}-title {self._ident}-desc" '
-            f'style="max-width:100%;height:auto;font-size:{_FONT}px;'
+            f'style="max-width:100%;height:auto;font-size:{FONT}px;'
             f'font-family:var(--jp-code-font-family,ui-monospace),monospace;'
             f'color:var(--jp-content-font-color1,currentColor)">\n'
             f'<title id="{self._ident}-title">{_escaped(title)}</title>\n'
@@ -180,125 +133,50 @@ class _Page:
         )
 
     def _headings(self) -> list[str]:
-        if not self._times:
+        if not self._at.times:
             return []
-        right = 12 + self._number_width + self._time_width
-        if not self._both or self._slanted:
+        right = 12 + self._at.number_width + self._at.time_width
+        if not self._at.both or self._at.slanted:
             return [_text(right, 21, "time s", _FAINT, "end")]
         return [_text(right, 21, "sent s", _FAINT, "end"),
-                _text(right + self._time_width, 21, "arr. s", _FAINT, "end", tip="arrived, in seconds")]
+                _text(right + self._at.time_width, 21, "arr. s", _FAINT, "end", tip="arrived, in seconds")]
 
     def _markers(self) -> str:
         # In user space, because a head that grows with its line is too big on a thick one. A head does
         # not inherit its line's colour, so that the current arrow's needs a marker of its own.
         heads = (("head", 9, "currentColor"), ("marked", 13, _MARKED))
         return "<defs>" + "".join(
-            f'<marker id="{self._ident}-{name}" markerUnits="userSpaceOnUse" markerWidth="{_TIP}" '
+            f'<marker id="{self._ident}-{name}" markerUnits="userSpaceOnUse" markerWidth="{TIP}" '
             f'markerHeight="{height}" refX="0" refY="{height / 2}" orient="auto">'
-            f'<path d="M0 0L{_TIP} {height / 2}L0 {height}Z" style="fill:{colour}"/></marker>'
+            f'<path d="M0 0L{TIP} {height / 2}L0 {height}Z" style="fill:{colour}"/></marker>'
             for name, height, colour in heads
         ) + "</defs>"
 
-    def _places(self, rows: tuple[Row, ...]) -> tuple[list[_Place], float]:
-        starts: dict[int, float] = {}
-        ends: dict[int, float] = {}
-        texts = {index: tuple(self._lines(row)) for index, row in enumerate(rows)}
-        y = float(_HEAD)
-        for index, arrives in self._moments(rows):
-            row = rows[index]
-            if arrives:
-                y += _ROW
-                ends[index] = y
-                continue
-            y += _ROW + _LINE * len(texts[index]) if isinstance(row, Arrow) else _ROW + _LINE
-            starts[index] = y
-            if not isinstance(row, Arrow):
-                y += _LINE * (len(texts[index]) - 1)
-        places = [
-            _Place(row, texts[index], starts[index], ends.get(index, starts[index]))
-            for index, row in enumerate(rows)
-        ]
-        return places, y + _ROW
 
-    def _moments(self, rows: tuple[Row, ...]) -> list[tuple[int, bool]]:
-        """(row, arrival?) from top to bottom."""
-        if not self._slanted:
-            return [(index, False) for index in range(len(rows))]
-        moments = []
-        for index, row in enumerate(rows):
-            moments.append((row.time, index, False))
-            if isinstance(row, Arrow):
-                if row.lost:
-                    moments.append((row.time, index, True))
-                elif row.delay:
-                    moments.append((row.time + row.delay, index, True))
-        # At the same time, what arrives comes before what is sent in answer; row by row otherwise.
-        moments.sort(key=lambda moment: (moment[0], not moment[2] or _is_lost(rows[moment[1]]), moment[1]))
-        return [(index, arrives) for _, index, arrives in moments]
 
-    def _lines(self, row: Row) -> list[str]:
-        if isinstance(row, Arrow):
-            room = abs(self._x[row.sender] - self._x[row.receiver]) or self._gap
-            margin = 26 + (2 * _LOSS if row.lost else 0)
-            most = int((self._width - self._left) / _CELL)
-            return wrap_label(row_text(row), int((room - margin) / _CELL), most)
-        return wrap_label(row_text(row), *self._note_room(row)[1:])
 
-    def _note_room(self, event: Event) -> tuple[bool, int, int]:
-        """Whether a note stands left of its lifeline, and its cells to the next one and to the edge."""
-        x = self._x[event.party]
-        right = min((other for other in self._x.values() if other > x), default=self._width) - x
-        left = x - max((other for other in self._x.values() if other < x), default=x)
-        room = [int((space - 16) / _CELL) for space in (right, left, self._width - x, x - self._left)]
-        to_left = left_is_better(row_text(event), *room)
-        return (True, room[1], room[3]) if to_left else (False, room[0], room[2])
 
-    def _columns(self, height: float, shown: list[_Place]) -> list[str]:
+    def _columns(self, height: float, shown: list[Place]) -> list[str]:
         """Names and lifelines; a lifeline is interrupted where it would cross the text of an arrow."""
         parts = []
-        for name, x in self._x.items():
-            text = shorten(printable(name), self._name_width)
-            half = cells(text) * _CELL / 2 + 8
+        for name, x in self._at.x.items():
+            text = shorten(printable(name), self._at.name_width)
+            half = cells(text) * CELL / 2 + 8
             parts.append(
                 f'<rect x="{_number(x - half)}" y="6" width="{_number(2 * half)}" height="22" rx="4" '
                 f'style="fill:none;stroke:currentColor;stroke-width:1"/>'
                 + _text(x, 21, text, _TEXT + ";font-weight:bold", tip=name)
             )
             path = f"M{_number(x)} 28"
-            for top, bottom in self._interruptions(x, shown):
+            for top, bottom in self._at.interruptions(x, shown):
                 path += f"V{_number(top)}M{_number(x)} {_number(bottom)}"
             parts.append(f'<path d="{path}V{_number(height)}" style="fill:none;stroke:currentColor;'
                          f'stroke-width:1;stroke-opacity:0.45"/>')
         return parts
 
-    def _interruptions(self, x: float, shown: list[_Place]) -> list[tuple[float, float]]:
-        gaps = []
-        for place in shown:
-            if place.end != place.start:
-                continue
-            widest = max(map(cells, place.lines)) * _CELL
-            if isinstance(place.row, Arrow):
-                left = self._middle(place) - widest / 2 - 3
-                top, bottom = place.start - 4 - _LINE * len(place.lines), place.start - 3
-            else:
-                at = self._x[place.row.party]
-                left = at - 12 - widest if self._note_room(place.row)[0] else at + 8
-                top, bottom = place.start - 10, place.start + _LINE * len(place.lines) - 7
-            if left < x < left + widest + 6:
-                gaps.append((top, bottom))
-        return gaps
 
-    def _middle(self, place: _Place) -> float:
-        """Where the label of an arrow has its middle: above the arrow, and within the picture."""
-        arrow = place.row
-        assert isinstance(arrow, Arrow)
-        middle = (self._x[arrow.sender] + self._x[arrow.receiver]) / 2
-        if arrow.sender == arrow.receiver:
-            middle += self._gap / 2
-        half = max(map(cells, place.lines)) * _CELL / 2
-        return max(min(middle, self._width - half - 2), self._left + half + 6)
 
-    def _row(self, place: _Place, marked: bool) -> list[str]:
+    def _row(self, place: Place, marked: bool) -> list[str]:
         row = place.row
         parts = [f"<g><title>{_escaped(_spoken(row))}</title>"]
         if isinstance(row, Arrow):
@@ -308,9 +186,9 @@ class _Page:
         parts.append("</g>")
         return parts
 
-    def _margin(self, row: Row, place: _Place, marked: bool) -> list[str]:
+    def _margin(self, row: Row, place: Place, marked: bool) -> list[str]:
         parts = []
-        right = 12 + self._number_width
+        right = 12 + self._at.number_width
         if isinstance(row, Arrow):
             style = _FAINT
             if marked:
@@ -318,20 +196,20 @@ class _Page:
                 y = _number(place.start - 5)
                 parts.append(f'<path d="M2 {y}l8 4.5l-8 4.5z" style="fill:{_MARKED}"/>')
             parts.append(_text(right, place.start + 4, str(row.number), style, "end"))
-        if self._times:
-            right += self._time_width
-            first = row.sent if isinstance(row, Arrow) and self._both else row.time
+        if self._at.times:
+            right += self._at.time_width
+            first = row.sent if isinstance(row, Arrow) and self._at.both else row.time
             parts.append(_text(right, place.start + 4, seconds(first), _FAINT, "end"))
-            if self._both and isinstance(row, Arrow):
+            if self._at.both and isinstance(row, Arrow):
                 arrived = "lost" if row.lost else seconds(row.received)
-                if not self._slanted:
-                    parts.append(_text(right + self._time_width, place.start + 4, arrived, _FAINT, "end"))
+                if not self._at.slanted:
+                    parts.append(_text(right + self._at.time_width, place.start + 4, arrived, _FAINT, "end"))
                 elif place.end != place.start and not row.lost:
                     parts.append(_text(right, place.end + 4, arrived, _FAINT, "end"))
         return parts
 
-    def _arrow(self, arrow: Arrow, place: _Place, marked: bool) -> list[str]:
-        x1, x2 = self._x[arrow.sender], self._x[arrow.receiver]
+    def _arrow(self, arrow: Arrow, place: Place, marked: bool) -> list[str]:
+        x1, x2 = self._at.x[arrow.sender], self._at.x[arrow.receiver]
         y1, y2 = place.start, place.end
         kind = arrow.frame[0] >> 4 if arrow.frame else 0
         thickness, dashes = _STYLES.get(kind, _ANSWER) if arrow.frame else _HIDDEN
@@ -342,12 +220,12 @@ class _Page:
         parts = []
         if arrow.lost:
             # The cross stands before the end of the way: the packet never came to it.
-            part = 1 - _LOSS / max(abs(x2 - x1), 2 * _LOSS)
+            part = 1 - LOSS / max(abs(x2 - x1), 2 * LOSS)
             x2, y2 = x1 + part * (x2 - x1), y1 + part * (y2 - y1)
         if x1 == x2:
-            path = f"M{_number(x1)} {_number(y1 - 6)}h26v6h-{26 - _TIP}"
+            path = f"M{_number(x1)} {_number(y1 - 6)}h26v6h-{26 - TIP}"
         else:
-            short = 1 if arrow.lost else 1 - _TIP / math.hypot(x2 - x1, y2 - y1)
+            short = 1 if arrow.lost else 1 - TIP / math.hypot(x2 - x1, y2 - y1)
             path = (f"M{_number(x1)} {_number(y1)}"
                     f"L{_number(x1 + short * (x2 - x1))} {_number(y1 + short * (y2 - y1))}")
         head = "" if arrow.lost else f' marker-end="url(#{self._ident}-{"marked" if marked else "head"})"'
@@ -359,26 +237,26 @@ class _Page:
             )
         return parts + self._label(arrow, place, marked)
 
-    def _label(self, arrow: Arrow, place: _Place, marked: bool) -> list[str]:
+    def _label(self, arrow: Arrow, place: Place, marked: bool) -> list[str]:
         name = packet_name(arrow.frame) if arrow.frame else "TLS"
-        middle, y = self._middle(place), (place.start + place.end) / 2
+        middle, y = self._at.middle(place), (place.start + place.end) / 2
         turn = ""
         if place.end != place.start:
             # Along a slanted arrow; text always reads from left to right.
-            run = self._x[arrow.receiver] - self._x[arrow.sender]
+            run = self._at.x[arrow.receiver] - self._at.x[arrow.sender]
             angle = math.degrees(math.atan((place.end - place.start) / run)) if run else 0.0
             turn = f' transform="rotate({_number(angle)} {_number(middle)} {_number(y)})"'
         style = f"fill:{_MARKED}" if marked else _TEXT
         parts = []
         for index, line in enumerate(place.lines):
-            at = y - 5 - _LINE * (len(place.lines) - 1 - index)
+            at = y - 5 - LINE * (len(place.lines) - 1 - index)
             bold = name if index == 0 and line.startswith(name) else ""
             parts.append(_text(middle, at, line, style, bold=bold, extra=turn))
         return parts
 
-    def _note(self, event: Event, place: _Place) -> list[str]:
-        to_left = self._note_room(event)[0]
-        x = self._x[event.party]
+    def _note(self, event: Event, place: Place) -> list[str]:
+        to_left = self._at.note_room(event)[0]
+        x = self._at.x[event.party]
         wrong = event.kind is EventKind.REJECTED
         y = _number(place.start)
         mark = (
@@ -391,9 +269,9 @@ class _Page:
             at = x - 10 if to_left else x + 10
             style = _TEXT + ";font-style:italic"
             anchor = "end" if to_left else "start"
-            parts.append(_text(at, place.start + 4 + _LINE * index, line, style, anchor))
-        if self._times:
-            right = 12 + self._number_width + self._time_width
+            parts.append(_text(at, place.start + 4 + LINE * index, line, style, anchor))
+        if self._at.times:
+            right = 12 + self._at.number_width + self._at.time_width
             parts.append(_text(right, place.start + 4, seconds(event.time), _FAINT, "end"))
         return parts
 
@@ -409,10 +287,6 @@ def _spoken(row: Row) -> str:
     if row.received is not None:
         words += f", arrived at {seconds(row.received)} s"
     return words
-
-
-def _is_lost(row: Row) -> bool:
-    return isinstance(row, Arrow) and row.lost
 
 
 def _text(
