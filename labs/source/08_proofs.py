@@ -153,14 +153,11 @@ lab.classics()
 # Each row is the handshake with some safeguards; each cell the smallest attack on *pairing*, then on *binding*.
 
 # %% id=pairing
-lab.table("tags only", "names, own ephemeral", "ephemerals, no names", property="pairing").where(
-    lambda row: row["intruder"] in ("outsider", "publisher")
-)
+variants = "tags only", "names, own ephemeral", "ephemerals, no names"
+lab.table(*variants, property="pairing", intruders=("outsider", "publisher"))
 
 # %% id=binding
-lab.table("tags only", "names, own ephemeral", "ephemerals, no names").where(
-    lambda row: row["intruder"] in ("outsider", "publisher")
-)
+lab.table(*variants, property="binding", intruders=("outsider", "publisher"))
 
 # %% [markdown] id=exercise-2
 # ### Exercise 2: why SIGMA and TLS 1.3 sign what they sign

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -221,14 +222,20 @@ class Proofs(Lab):
         )
         return self.keep(ExplorerWidget(Explorer(self.ask, controls, "Ask the model"), self.lock))
 
-    def table(self, *names: str, property: str = "binding", instances: int = INSTANCES) -> Table:
+    def table(
+        self,
+        *names: str,
+        property: str = "binding",
+        intruders: Sequence[str] = tuple(each.value for each in Intruder),
+        instances: int = INSTANCES,
+    ) -> Table:
         """The smallest attack on one property, by variant, intruder and direction; `.` where there is none.
 
-        Raises `ConfigurationError` for a variant or property that there is not.
+        Raises `ConfigurationError` for a variant, property or intruder that there is not.
         """
         rows: list[tuple[Cell, ...]] = []
         for name in names or ("published", "hardened"):
-            for intruder in Intruder:
+            for intruder in map(intruder_of, intruders):
                 goals = [goal_of(f"{property} {direction}") for direction in DIRECTIONS]
                 asked = (name, intruder, property, instances)
                 with self.lock:

@@ -50,12 +50,13 @@ def run_live(attack: Attack, setup: Setup) -> Outcome:
         clock=lambda: live.company.now,
     )
     live.side = side
-    try:
-        with InProcessBroker(extensions=[side]) as broker:
-            live.port = broker.port
+    with InProcessBroker(extensions=[side]) as broker:
+        live.port = broker.port
+        try:
             return live.play()
-    finally:
-        live.close()
+        finally:
+            # Before the broker stops: it gives clients that are still there a second to go.
+            live.close()
 
 
 class _Wire:

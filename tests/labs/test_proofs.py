@@ -83,6 +83,15 @@ def test_the_parts_of_a_signed_message_can_be_read_in_the_stepper(lab: Proofs) -
     assert [message["publisher (P)"] for message in seen] == ["'alice'", "'mallory'"]
 
 
+def test_a_table_of_some_intruders_has_their_rows_alone(lab: Proofs) -> None:
+    some = lab.table("published", intruders=("broker", "outsider"))
+    assert some.column("intruder") == ("broker", "outsider")
+    whole = lab.table("published")
+    assert set(some.rows) <= set(whole.rows) and len(whole) == 5
+    with pytest.raises(ConfigurationError, match="there is no intruder 'nobody'"):
+        lab.table("published", intruders=("nobody",))
+
+
 @pytest.mark.parametrize(
     ("intruder", "goal", "columns"),
     [
