@@ -12,7 +12,7 @@
 | `worker`, `runner` | one search in a process of its own, with a time limit |
 | `explorer`, `judge` | the same search by a few lines of Python: the count of states is compared |
 | `findings` | what a search has found: verdicts, and attacks as a list of steps |
-| `replay`, `live`, `story` | an attack of the model, run on the real machines, and on a live broker; its trace |
+| `replay`, `live`, `story` | an attack, run on the real machines, and on a live broker; what it tells |
 | `command` | `mqttsec verify` |
 | `hlpsl`, `proverif`, `tamarin`, `words` | the model as text for other tools |
 
