@@ -167,7 +167,7 @@ def tell(setup: Setup, message: bytes, events: Sequence[Event] = EVENTS) -> Stor
 
 # What is shown -----------------------------------------------------------------------------------
 
-_CELL, _ROW, _LEFT = 72, 38, 136
+_CELL, _ROW, _LEFT = 68, 38, 136
 
 
 @dataclass(frozen=True)
