@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -59,6 +60,15 @@ def imports(path: Path) -> Iterator[tuple[int, str]]:
 
 def test_every_room_has_a_floor() -> None:
     assert rooms() <= set(FLOOR_OF), "give the new room a place in FLOORS"
+
+
+@pytest.mark.parametrize("text", ["CONTRIBUTING.md", "docs/design.md"])
+def test_the_texts_have_the_same_floors(text: str) -> None:
+    lines = (PACKAGE.parent / text).read_text(encoding="utf-8").splitlines()
+    begin = next(number for number, line in enumerate(lines) if line.startswith("| Floor | Rooms"))
+    end = next(number for number, line in enumerate(lines) if line.startswith("| ground |"))
+    told = [set(re.findall(r"`(\w+)`", line)) for line in lines[begin + 2 : end + 1]]
+    assert told[::-1] == [set(floor) for floor in FLOORS if floor != {"__main__"}]
 
 
 @pytest.mark.parametrize("room", sorted(rooms()))
