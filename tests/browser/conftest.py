@@ -1,7 +1,7 @@
 """JupyterLab and a headless Chromium for the browser tests; `lab_page` opens a notebook.
 
-They live for one test module: Playwright keeps an event loop running in this thread, in which the
-tests of other folders could not start one of their own.
+They live as long as the tests of this folder: Playwright keeps an event loop running in this thread, in
+which the tests of other folders could not start one of their own.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tests.peers import require_peer
 LABS = Path(__file__).resolve().parents[2] / "labs"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """Debian's Chromium, without a window, with a fresh profile."""
     path = require_peer("chromium")
@@ -30,7 +30,7 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def notebooks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of labs/, so that nothing a test does is saved into it; tests may add notebooks."""
     folder = tmp_path_factory.mktemp("browser") / "labs"
@@ -38,7 +38,7 @@ def notebooks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def jupyter(
     browser: Browser, notebooks: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[JupyterServer]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -42,13 +43,11 @@ def test_the_path_grows_in_both_themes(lab_page: Callable[[str], NotebookPage]) 
     state = lab.page.locator(".jp-OutputArea-output .widget-label").filter(has_text="not started")
     state.wait_for(timeout=15_000)
     lab.click("Run")
-    lab.page.locator(".jp-OutputArea-output .widget-label").filter(has_text="of 9: p_f").wait_for(
-        timeout=60_000
-    )
-    lab.click("Stop")
-    lab.page.locator(".jp-OutputArea-output .widget-label").filter(has_text="stopped").wait_for(
-        timeout=60_000
-    )
+    said = lab.page.locator(".jp-OutputArea-output .widget-label")
+    said.filter(has_text="of 9: p_f").wait_for(timeout=60_000)
+    # A quick kernel may be done before a slow page has pressed Stop; what Stop does, tests/widgets knows.
+    lab.button("Stop").click(force=True)
+    said.filter(has_text=re.compile("^(stopped|done)$")).wait_for(timeout=60_000)
     lab.shown(".js-plotly-plot .point").wait_for(state="attached", timeout=15_000)
     lab.screenshot("lab06_plot_dark.png", ".js-plotly-plot")
     assert lab.complaints() == []
