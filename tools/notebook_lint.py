@@ -16,6 +16,7 @@ from typing import Any
 MAX_CELL_LINES = 12
 MEDIAN_CELL_LINES = 4
 MAX_LINE = 100
+MAX_COLUMNS = 105
 MAX_OUTPUT_BYTES = 20_000
 MAX_FILE_BYTES = 100_000
 
@@ -104,6 +105,19 @@ def no_error_output(notebook: Notebook) -> Iterator[str]:
                 yield f"cell {cell['id']} ends in {output['ename']}"
             if output.get("name") == "stderr":
                 yield f"cell {cell['id']} writes to standard error: {''.join(output['text'])[:80]!r}"
+
+
+def no_line_cut_in_a_word(notebook: Notebook) -> Iterator[str]:
+    """Beside the file browser on a screen of 1280 pixels there is room for so many columns."""
+    for cell in code_cells(notebook):
+        for output in cell["outputs"]:
+            data = output.get("data", {})
+            if any(kind in data for kind in ("text/html", "image/svg+xml")):
+                continue
+            said = "".join(output.get("text", "")) + "".join(data.get("text/plain", ""))
+            widest = max(map(len, said.splitlines()), default=0)
+            if widest > MAX_COLUMNS:
+                yield f"cell {cell['id']} shows a line of {widest} columns, more than {MAX_COLUMNS}"
 
 
 def unique_ids(notebook: Notebook) -> Iterator[str]:
@@ -255,7 +269,8 @@ def no_solution_left(notebook: Notebook) -> Iterator[str]:
 
 RULES: tuple[Rule, ...] = (
     one_title_and_no_skipped_level, executed_in_order, no_error_output, unique_ids, no_widget_state,
-    small_outputs, no_absolute_path_no_cdn, no_address_of_an_object, no_widget_code, short_cells,
+    small_outputs, no_line_cut_in_a_word, no_absolute_path_no_cdn, no_address_of_an_object, no_widget_code,
+    short_cells,
 )
 LAB_RULES: tuple[Rule, ...] = (
     first_cell_says_what_is_coming, second_cell_makes_the_lab, each_exercise_has_a_check,

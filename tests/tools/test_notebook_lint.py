@@ -97,6 +97,7 @@ CASES: dict[str, tuple[Callable[[dict], None], str]] = {
     "widget state": (lambda n: n["metadata"].update(widgets={}), "widget state"),
     "widget view": (edit(3, outputs=show("application/vnd.jupyter.widget-view+json", "x")), "output of type"),
     "large output": (edit(3, outputs=show("text/html", "x" * 20_000)), "bytes of output"),
+    "wide output": (edit(3, outputs=show("text/plain", "1 " * 60)), "a line of 120 columns"),
     "large file": (lambda n: n["metadata"].update(x="x" * 100_000), "the file has"),
     "path": (edit(3, source="open('/home/ada/x')\ncheck.exercise_1(1)"), "an absolute path: /home/"),
     "path in output": (edit(5, outputs=show("text/plain", "3 in /tmp/x")), "an absolute path: /tmp/"),
