@@ -6,6 +6,7 @@ itself is imported when a figure is asked for: `import mqttsec.plots` costs noth
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -55,8 +56,11 @@ def styled(figure: go.Figure) -> go.Figure:
         place = places.setdefault(trace.legendgroup or f"#{number}", len(places))
         _dress(trace, style(place))
     # The title at the top, the legend between it and the plot.
-    names = [str(trace.name or "") for trace in figure.data if trace.showlegend is not False]
-    top = 52 + 20 * (_legend_rows(names) if len(names) > 1 else 0)
+    named = [trace for trace in figure.data if trace.showlegend is not False]
+    groups = Counter(trace.legendgroup or f"#{number}" for number, trace in enumerate(named))
+    # What belongs to one group stands below each other, however wide the page is.
+    rows = max([_legend_rows([str(trace.name or "") for trace in named]), *groups.values()]) if named else 0
+    top = 52 + 20 * (rows if len(named) > 1 else 0)
     figure.update_layout(template="none", margin={"l": 64, "r": 16, "t": top, "b": 52})
     title = {"x": 0.0, "xref": "paper", "xanchor": "left", "font": {"size": 15}}
     figure.update_layout(title={**title, "y": 1.0, "yref": "container", "yanchor": "top", "pad": {"t": 14}})

@@ -37,6 +37,16 @@ def state(view: PlotView) -> dict[str, Any]:
     return dict(view.get_state()["figure"])
 
 
+def test_the_legend_has_room_below_the_title() -> None:
+    """A group of the legend is a column: two groups of three names take three rows, as a narrow page does."""
+
+    def top(*groups: str) -> int:
+        traces = [go.Scatter(name=f"{place}", legendgroup=group) for place, group in enumerate(groups)]
+        return int(styled(go.Figure(traces)).layout.margin.t)
+
+    assert top("a") < top("a", "b") == top("", "") < top("a", "a", "b") < top("a", "a", "a", "b", "b", "b")
+
+
 def test_points_go_to_the_page_and_stay_for_the_next_one() -> None:
     view = Sent(figure("Scheme 1", "Scheme 2"), pause=0)
     began = state(view)["count"]
