@@ -23,7 +23,7 @@ _STYLE = """<style>
 .mqs-console .mqs-less .mqs-more{flex:1 1 400px}
 .mqs-console .mqs-less .mqs-less{flex:1 1 320px}
 .mqs-console .mqs-less .mqs-more td:not(:first-child){white-space:nowrap}
-.mqs-console .mqs-less .mqs-less td:nth-child(3){white-space:nowrap}
+.mqs-console .mqs-part{display:inline-block}
 </style>"""
 """Keys and bytes stand side by side below a ladder, one below the other beside it."""
 

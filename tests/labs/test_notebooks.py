@@ -15,6 +15,7 @@ import nbformat
 import pytest
 
 from tools.editions import LABS, METADATA, ROOT, Edition, build, editions, make, normalised, to_text
+from tools.lab_source import TEACHER, parse
 from tools.notebook_lint import complaints
 
 EDITIONS = list(editions())
@@ -114,3 +115,19 @@ def test_no_output_holds_what_looks_like_a_key(name: str) -> None:
         for match in KEY_LIKE.findall(json.dumps(output))
     ]
     assert found == []
+
+
+SOURCES = sorted({edition.source for edition in EDITIONS if edition.teacher})
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.stem[:2])
+def test_teachers_have_minutes_and_misconceptions_for_every_exercise(source: Path) -> None:
+    """A cell for teachers speaks of all exercises since the last one, each of which has a solution."""
+    waiting: list[str] = []
+    for cell in parse(source.read_text(encoding="utf-8")):
+        waiting += re.findall(r"^### Exercise (\d+)", cell.text, re.MULTILINE)
+        if re.match(r"\*\*For teachers\*\* \(\d+ minutes\)", cell.text):
+            assert TEACHER in cell.tags and waiting, cell.id
+            assert re.search("misconception", cell.text, re.IGNORECASE), f"{cell.id} names no misconception"
+            waiting = []
+    assert waiting == [], "nothing for teachers about these exercises"
