@@ -66,7 +66,7 @@ def test_paho_over_websockets(authority: Authority, protected: bool, version: in
         client.on_message = on_message
         client.connect(*address)
         client.loop_start()
-        assert done.wait(20), got
+        assert done.wait(60), got
         client.disconnect()
         client.loop_stop()
         assert got == [("t", b"small"), ("t", bytes(200_000))]
@@ -188,7 +188,8 @@ def test_a_websocket_client_that_does_not_answer_does_not_hold_up_the_shutdown()
         await reader.readuntil(b"\r\n\r\n")
         begun = time.monotonic()
         await broker.shutdown()
-        assert time.monotonic() - begun < 3.0
+        # 0.2 s where nothing else runs; the library alone would wait for 10 s.
+        assert time.monotonic() - begun < 8
         writer.close()
         with contextlib.suppress(ConnectionError):
             await writer.wait_closed()
