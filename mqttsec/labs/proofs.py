@@ -29,6 +29,9 @@ from mqttsec.widgets.table import Cell
 INSTANCES = 3
 """How far the lab searches unless it is told otherwise: a second at most."""
 
+INTRUDERS = tuple(each.value for each in Intruder)
+"""Who may attack, by name."""
+
 GOALS: tuple[Goal, ...] = (
     *(Goal(Property.SECRECY, key) for key in KEYS),
     *(Goal(each, direction) for direction in DIRECTIONS for each in IN_A_DIRECTION),
@@ -217,7 +220,7 @@ class Proofs(Lab):
         """The same with three lists."""
         controls = (
             Choice("name", "Variant", "published", tuple(each.name for each in VARIANTS)),
-            Choice("intruder", "Intruder", "outsider", tuple(each.value for each in Intruder)),
+            Choice("intruder", "Intruder", "outsider", INTRUDERS),
             Choice("goal", "Goal", "agreement P-B", tuple(map(str, GOALS))),
         )
         return self.keep(ExplorerWidget(Explorer(self.ask, controls, "Ask the model"), self.lock))
@@ -226,7 +229,7 @@ class Proofs(Lab):
         self,
         *names: str,
         property: str = "binding",
-        intruders: Sequence[str] = tuple(each.value for each in Intruder),
+        intruders: Sequence[str] = INTRUDERS,
         instances: int = INSTANCES,
     ) -> Table:
         """The smallest attack on one property, by variant, intruder and direction; `.` where there is none.
