@@ -1,6 +1,6 @@
 // Mends what ipywidgets leaves out for those who use a panel without a mouse or without eyes: handles of
-// sliders get their label as name, their numbers are no tab stops, a line that says what happens is read, and
-// the arrow keys of a list or a slider are its own.
+// sliders get their label as name, their numbers are no tab stops, a line that says what happens is read, the
+// arrow keys of a list or a slider are its own, and a button that can be pressed no more hands on the focus.
 function nameSliders(panel) {
   for (const slider of panel.querySelectorAll(".widget-slider")) {
     const label = slider.querySelector(".widget-label")?.textContent.trim();
@@ -23,6 +23,14 @@ function keepPlainKeys(event) {
   event.target.toggleAttribute("data-lm-suppress-shortcuts", plain);
 }
 
+// A browser forgets where the reader was when a button is disabled: the next one that can be pressed has it.
+function handOn(panel, last) {
+  if (!last?.disabled || ![document.body, last].includes(document.activeElement)) return;
+  const buttons = [...panel.querySelectorAll("button")];
+  const from = buttons.indexOf(last);
+  if (from >= 0) [...buttons.slice(from), ...buttons].find((button) => !button.disabled)?.focus();
+}
+
 function render({ el }) {
   // The same function is registered once, however many panels there are. The window comes before JupyterLab.
   const keys = (globalThis[Symbol.for("mqttsec.keys")] ??= keepPlainKeys);
@@ -37,8 +45,13 @@ function render({ el }) {
       return;
     }
     nameSliders(panel);
-    watch = new MutationObserver(() => nameSliders(panel));
-    watch.observe(panel, { childList: true, subtree: true });
+    let last = null;
+    panel.addEventListener("focusin", (event) => { last = event.target; });
+    watch = new MutationObserver(() => {
+      nameSliders(panel);
+      handOn(panel, last);
+    });
+    watch.observe(panel, { childList: true, subtree: true, attributes: true, attributeFilter: ["disabled"] });
   };
   begin();
   return () => {
