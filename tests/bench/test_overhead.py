@@ -156,7 +156,7 @@ def test_a_stop_ends_everything_at_once(when: str, started: list[tuple[int, int]
     assert timer.finished.is_set()
     assert not [row for row in rows if row.note]
     # The issue asks for 0.2 s on an idle machine; a busy one needs longer only to be asked.
-    assert took < 20, f"{took:.2f} s"
+    assert took < 5, f"{took:.2f} s"
     print(f"stopped after {took:.3f} s")
 
 
