@@ -104,9 +104,10 @@ async function render({ model, el }) {
         box.setAttribute("aria-label", model.get("description"));
         const look = colours(el);
         drawn = JSON.stringify(look);
-        await Plotly.react(box, state.data.map((trace) => ({ ...trace })), themed(state.layout, look),
-          { displayModeBar: false, responsive: false });
-        box.dataset.points = state.data.reduce((sum, trace) => sum + (trace.x?.length ?? 0), 0);
+        // Points that come while it draws are not in this drawing, nor in its count.
+        const data = state.data.map((trace) => ({ ...trace }));
+        await Plotly.react(box, data, themed(state.layout, look), { displayModeBar: false, responsive: false });
+        box.dataset.points = data.reduce((sum, trace) => sum + (trace.x?.length ?? 0), 0);
       } while (again);
     } finally {
       busy = false;

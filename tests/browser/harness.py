@@ -199,6 +199,13 @@ class NotebookPage:
         """Press a widget's button."""
         self.button(name, nth).click(timeout=15 * SECONDS)
 
+    def click_if_enabled(self, name: str, nth: int = 0) -> None:
+        """Press a button that what it ends may have disabled meanwhile: on such a one nothing happens.
+
+        To look first and to press then would be two steps, and it may end between them.
+        """
+        self.button(name, nth).click(force=True, timeout=15 * SECONDS)
+
     def slider(self, name: str) -> Locator:
         """The handle of a slider by its accessible name, which a reader without eyes goes by."""
         outputs = self.page.locator(".jp-NotebookPanel:visible .jp-OutputArea-output")
@@ -252,13 +259,15 @@ class NotebookPage:
 
     def colour(self, selector: str, what: str = "color") -> tuple[int, ...]:
         """A computed colour of an element as (red, green, blue[, ...])."""
-        self.shown(selector).wait_for(timeout=15 * SECONDS)
-        # Found and read in one step: a widget that is being redrawn replaces its elements.
-        value: str = self.page.evaluate(
-            f"""([selector, what]) => getComputedStyle(
-                {PANEL}.node.querySelector('.jp-OutputArea-output ' + selector))[what]""",
-            [selector, what],
-        )
+        # Found and read in one step: a widget that is being redrawn replaces its elements, and for a
+        # moment there may be none.
+        value: str = self.page.wait_for_function(
+            f"""([selector, what]) => {{
+                const found = {PANEL}.node.querySelector('.jp-OutputArea-output ' + selector);
+                return found && getComputedStyle(found)[what];
+            }}""",
+            arg=[selector, what], timeout=15 * SECONDS,
+        ).json_value()  # fmt: skip
         return tuple(int(float(part)) for part in value[value.index("(") + 1 : -1].split(","))
 
     def wait_for_colour(

@@ -48,7 +48,7 @@ def test_the_path_grows_in_both_themes(lab_page: Callable[[str], NotebookPage]) 
     # Run can be pressed no more: whoever has only keys is still in the panel, at Stop.
     lab.page.wait_for_function("() => document.activeElement?.closest('.mqs-panel button:enabled')")
     # A quick kernel may be done before a slow page has pressed Stop; what Stop does, tests/widgets knows.
-    lab.button("Stop").click(force=True)
+    lab.click_if_enabled("Stop")
     said.filter(has_text=re.compile("^(stopped|done)$")).wait_for(timeout=60_000)
     lab.shown(".js-plotly-plot .point").wait_for(state="attached", timeout=15_000)
     lab.screenshot("lab06_plot_dark.png", ".js-plotly-plot")
