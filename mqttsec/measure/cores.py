@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
+import subprocess
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,15 +22,25 @@ class Placement:
     """Core of the broker; None: the scheduler decides."""
     load: int | None
     """Core of the load generator; None: the scheduler decides."""
+    awake: bool = False
+    """Whether both cores are kept from falling asleep: see `awake`."""
 
     @property
     def apart(self) -> bool:
         """True when broker and load cannot take processor time from each other."""
         return self.broker is not None and self.broker != self.load
 
+    def __str__(self) -> str:
+        if not self.apart:
+            return "brokers and load share the core: compare with care"
+        state = "kept awake" if self.awake else "may fall asleep"
+        return f"broker on core {self.broker}, load on core {self.load}, both {state}"
 
-def place() -> Placement:
+
+def place(may_sleep: bool = False) -> Placement:
     """Give the broker one core and the load another, where this process may use at least two.
+
+    Both are to be kept awake, unless they `may_sleep`, on a system that has a way to do it.
 
     Every peer of a comparison gets the same placement: a broker that the scheduler moves from core to
     core loses its caches, and two brokers moved differently cannot be compared.
@@ -34,7 +48,9 @@ def place() -> Placement:
     if not hasattr(os, "sched_getaffinity"):
         return Placement(None, None)
     usable = sorted(os.sched_getaffinity(0))
-    return Placement(usable[0], usable[1]) if len(usable) > 1 else Placement(None, None)
+    if len(usable) < 2:
+        return Placement(None, None)
+    return Placement(usable[0], usable[1], hasattr(os, "SCHED_IDLE") and not may_sleep)
 
 
 def pin(pid: int, core: int | None) -> None:
@@ -46,6 +62,41 @@ def pin(pid: int, core: int | None) -> None:
             os.sched_setaffinity(int(thread.name), {core})
         except ProcessLookupError:
             continue  # a thread that ended between the listing and the call
+
+
+CORES_MAY_SLEEP = "let idle cores sleep; else a process of the class SCHED_IDLE keeps each awake (Linux)"
+"""What a command says of its option of that name."""
+
+_KEEPER = """
+import os, sys
+while os.getppid() == int(sys.argv[1]):
+    for _ in range(100_000):
+        pass
+"""
+# Ends with the process that started it, even where that was killed.
+
+
+@contextlib.contextmanager
+def awake(placement: Placement) -> Iterator[None]:
+    """Keep both cores from falling asleep, where `Placement.awake` says so and the system can.
+
+    A virtual machine gives a core back that has nothing to do, and gets it again late, slow and with cold
+    caches: one message at a time is then a measurement of that. What keeps a core awake here is of Linux's
+    class SCHED_IDLE (sched(7)): it has the core while nobody else wants it, and yields it at once.
+    """
+    with contextlib.ExitStack() as stack:
+        for core in (placement.broker, placement.load) if placement.awake else ():
+            # -S -E: nothing but the loop, started in no time.
+            command = [sys.executable, "-S", "-E", "-c", _KEEPER, str(os.getpid())]
+            keeper = stack.enter_context(subprocess.Popen(command))
+            stack.callback(keeper.kill)
+            pin(keeper.pid, core)
+            try:
+                os.sched_setscheduler(keeper.pid, os.SCHED_IDLE, os.sched_param(0))
+            except PermissionError:
+                # A sandbox that forbids it: without its class it would take the core from the others.
+                keeper.kill()
+        yield
 
 
 @dataclass(frozen=True)

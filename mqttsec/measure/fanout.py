@@ -23,7 +23,7 @@ from typing import Any
 
 from mqttsec.errors import ConfigurationError, ConnectionFailed, MissingPeerError, MqttsecError
 from mqttsec.measure import peers
-from mqttsec.measure.cores import Placement, allow_open_files, place
+from mqttsec.measure.cores import CORES_MAY_SLEEP, Placement, allow_open_files, awake, place
 from mqttsec.measure.load import Job
 from mqttsec.measure.plan import (
     AMQTT,
@@ -110,6 +110,7 @@ class Contest:
     def __enter__(self) -> Contest:
         allow_open_files(max(self.plan.subscribers) + 200)
         with self._stack:
+            self._stack.enter_context(awake(self.placement))
             for name in self.plan.brokers:
                 try:
                     broker = BROKERS[name](self.placement.broker)
@@ -215,6 +216,7 @@ def parse(argv: Sequence[str]) -> tuple[Plan, argparse.Namespace]:
                         help="mean pause between single messages (default: %(default)s)")
     parser.add_argument("--protocol", type=int, default=standard.protocol, metavar="4|5",
                         help="4: MQTT 3.1.1, which every peer speaks (default), 5: MQTT 5.0")
+    parser.add_argument("--cores-may-sleep", action="store_true", help=CORES_MAY_SLEEP)
     parser.add_argument("--csv", type=Path, metavar="PATH", help="keep the raw rows in this file")
     parser.add_argument("--quick", action="store_true",
                         help="a few seconds: 10 subscribers, 100 bytes, one round; shows that it works")
@@ -246,7 +248,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             except OSError as error:
                 raise ConfigurationError(f"--csv: {options.csv} cannot be written "
                                          f"({error.strerror}): choose another path.") from error
-            contest = stack.enter_context(Contest(plan))
+            contest = stack.enter_context(Contest(plan, place(options.cores_may_sleep)))
             for reason in contest.missing.values():
                 print(f"left out: {reason}")
             print(_circumstances(contest))
@@ -268,11 +270,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _circumstances(contest: Contest) -> str:
     names = ", ".join(f"{name} {broker.version}".strip() for name, broker in contest.brokers.items())
-    cores = contest.placement
-    where = (f"broker on core {cores.broker}, load on core {cores.load}" if cores.apart
-             else "brokers and load share the core: compare with care")
     version = "5.0" if contest.plan.protocol == 5 else "3.1.1"
-    return (f"MQTT {version}; {names}; Python {sys.version.split()[0]}; {where}; "
+    return (f"MQTT {version}; {names}; Python {sys.version.split()[0]}; {contest.placement}; "
             f"load average {os.getloadavg()[0]:.1f}")
 
 

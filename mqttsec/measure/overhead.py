@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
@@ -25,7 +25,7 @@ from mqttsec.crypto import SUITES
 from mqttsec.e2e.schemes import Mode
 from mqttsec.errors import ConfigurationError
 from mqttsec.measure.contestants import PEERS, Contestant, find_peer, schemes
-from mqttsec.measure.cores import place
+from mqttsec.measure.cores import CORES_MAY_SLEEP, Placement, awake, place
 from mqttsec.measure.experiments import Row, overhead, write_csv
 from mqttsec.measure.floor import floors
 from mqttsec.measure.overhead_report import ratios, tables
@@ -45,6 +45,8 @@ class Plan:
     rounds: int = 5
     seconds: float = 0.35
     """Of one turn with single messages; a flood takes two thirds of it."""
+    placement: Placement = field(default_factory=place)
+    """Which core broker and load get, and whether they are kept awake."""
 
     def __post_init__(self) -> None:
         for name in self.suites:
@@ -85,9 +87,11 @@ class Plan:
                 seconds=self.seconds,
                 flood_seconds=flood,
                 stop=stop,
+                placement=self.placement,
             )
             if flood and contestants[0].mode == Mode.SINGLE_CIPHERTEXT.value and not self.qos:
-                yield from floors(contestants[0].suite, subscribers, self.payload, self.rounds)
+                with awake(self.placement):
+                    yield from floors(contestants[0].suite, subscribers, self.payload, self.rounds)
 
 
 def parse(argv: Sequence[str]) -> tuple[Plan, argparse.Namespace]:
@@ -131,6 +135,7 @@ def parse(argv: Sequence[str]) -> tuple[Plan, argparse.Namespace]:
     )
     add("--rounds", type=int, default=standard.rounds)
     add("--seconds", type=float, default=standard.seconds, help="of one turn (default: %(default)s)")
+    add("--cores-may-sleep", action="store_true", help=CORES_MAY_SLEEP)
     add("--csv", type=Path, metavar="PATH", help="keep the raw rows; `mqttsec bench report` draws them")
     add("--quick", action="store_true", help="10 subscribers, 1 round, short turns: shows that it works")
     options = parser.parse_args(argv)
@@ -152,6 +157,7 @@ def parse(argv: Sequence[str]) -> tuple[Plan, argparse.Namespace]:
         options.peers,
         options.rounds,
         options.seconds,
+        place(options.cores_may_sleep),
     )
     return plan, options
 
@@ -178,7 +184,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 raise ConfigurationError(
                     f"--csv: {options.csv} cannot be written ({error.strerror}): choose another path."
                 ) from error
-            print(_circumstances())
+            print(_circumstances(plan.placement))
             for row in plan.run(stop):
                 rows.append(row)
                 _progress(row, plan)
@@ -203,15 +209,9 @@ def _stopper(stop: threading.Event) -> Callable[[int, FrameType | None], None]:
     return handle
 
 
-def _circumstances() -> str:
-    cores = place()
-    where = (
-        f"brokers on core {cores.broker}, load on core {cores.load}"
-        if cores.apart
-        else "brokers and load share the core: compare with care"
-    )
+def _circumstances(placement: Placement) -> str:
     return (
-        f"MQTT 5.0; Python {sys.version.split()[0]}; {where}; load average {os.getloadavg()[0]:.1f}\n"
+        f"MQTT 5.0; Python {sys.version.split()[0]}; {placement}; load average {os.getloadavg()[0]:.1f}\n"
         "per_recipient: Schemes 1 and 2 send a ciphertext for each subscriber. single_ciphertext (1C): one "
         "for all, as the paper timed it. Compare within a mode."
     )

@@ -25,7 +25,7 @@ from mqttsec.e2e.setup import BROKER
 from mqttsec.errors import ConnectionFailed, MissingPeerError, MqttsecError
 from mqttsec.measure.audience import Entered, Entry
 from mqttsec.measure.contestants import Contestant
-from mqttsec.measure.cores import Placement, allow_open_files, place
+from mqttsec.measure.cores import Placement, allow_open_files, awake, place
 from mqttsec.measure.peers import BrokerProcess
 from mqttsec.measure.tls_files import TlsFiles
 
@@ -124,6 +124,7 @@ class Stage:
             write_authority(authority, self._folder)
             write_identity(authority.issue(BROKER), self._folder)
             TlsFiles(self._folder).make()
+            self._stack.enter_context(awake(self.placement))
             self._load = LoadProcess(self.placement.load, self.stop)
             self._stack.callback(self._load.kill)
             self._stack = self._stack.pop_all()
