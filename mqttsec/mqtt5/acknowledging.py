@@ -37,6 +37,7 @@ def take_short(connection: Connection, session: Session, data: bytes) -> int:
         if answer:
             push(answer)
         taken += 4
+    _go_on(connection, session)
     return taken
 
 
@@ -52,31 +53,29 @@ def take_one(connection: Connection, session: Session, data: bytes) -> bool:
     answer = act(connection, session, packet_id, ReasonCode.SUCCESS)
     if answer:
         connection.outlet.write_now(answer)
+    _go_on(connection, session)
     return True
 
 
-def _puback(connection: Connection, session: Session, packet_id: int, reason_code: int) -> bytes:
-    outbox = session.outbox
-    outbox.puback(packet_id, reason_code)
-    if outbox.queued:
+def _go_on(connection: Connection, session: Session) -> None:
+    """Send what has waited for the Packet Identifiers that are free now: once for a run of packets."""
+    if session.outbox.queued:
         connection.pump()
+
+
+def _puback(connection: Connection, session: Session, packet_id: int, reason_code: int) -> bytes:
+    session.outbox.puback(packet_id, reason_code)
     return b""
 
 
 def _pubrec(connection: Connection, session: Session, packet_id: int, reason_code: int) -> bytes:
     answer = session.outbox.pubrec(packet_id, reason_code)
-    if not answer:
-        connection.pump()
-        return b""
     # MQTT 3.1.1 knows no Reason Code.
-    return answer if connection.protocol >= MQTT_5 else answer[:1] + b"\x02" + answer[2:4]
+    return answer if not answer or connection.protocol >= MQTT_5 else answer[:1] + b"\x02" + answer[2:4]
 
 
 def _pubcomp(connection: Connection, session: Session, packet_id: int, reason_code: int) -> bytes:
-    outbox = session.outbox
-    outbox.pubcomp(packet_id)
-    if outbox.queued:
-        connection.pump()
+    session.outbox.pubcomp(packet_id)
     return b""
 
 
@@ -115,6 +114,7 @@ def _handler(act: _Act) -> Callable[[Any, Any, Any], None]:
         answer = act(connection, session, packet.packet_id, packet.reason_code)
         if answer:
             connection.outlet.push(answer)
+        _go_on(connection, session)
 
     return handle
 

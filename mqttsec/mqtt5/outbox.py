@@ -139,8 +139,9 @@ class Outbox:
 
     def pump(self, push: _Push, encode: _Encode, now: float) -> None:
         """Send what waits as far as the window allows. `now` is loop time in seconds."""
-        while self._queue and self._active < self.window:
-            item = self._queue.popleft()
+        queue, inflight = self._queue, self.inflight
+        while queue and self._active < self.window:
+            item = queue.popleft()
             if isinstance(item, int):
                 self._send_again(item, push, encode)
                 continue
@@ -152,9 +153,11 @@ class Outbox:
                     self.heard(item.message, ReasonCode.SUCCESS)
                 continue
             packet_id = self._next
-            while packet_id in self.inflight:
+            while packet_id in inflight:
                 packet_id = packet_id % 65_535 + 1
-            self._take(packet_id, item)
+            inflight[packet_id] = item
+            self._active += 1
+            self._next = packet_id % 65_535 + 1
             push(parts[0] + packet_id.to_bytes(2, "big") + parts[1])
         self._find_free()
 
@@ -204,7 +207,7 @@ class Outbox:
             queue.remove(packet_id)
         else:
             self._active -= 1
-        if not self.free:
+        if not self.free and not queue:
             self._find_free()
 
     def puback(self, packet_id: int, reason_code: int = 0) -> None:
