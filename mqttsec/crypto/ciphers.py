@@ -63,22 +63,22 @@ class _Stock:
             # A forked child must not draw what its parent draws too.
             os.register_at_fork(after_in_child=self._ready.clear)
 
-    def draw(self) -> bytes:
-        try:
-            return self._ready.pop()
-        except IndexError:
-            fresh, size = os.urandom(self._bytes), self._size
-            self._ready.extend(fresh[at : at + size] for at in range(size, self._bytes, size))
-            return fresh[:size]
+    def budget(self) -> Iterator[bytes]:
+        """`MESSAGES_PER_BOX` strings and then no more; IndexError says that `more` has to be called.
+
+        It has no Python frame of its own: it is hot.
+        """
+        return itertools.starmap(self._ready.pop, itertools.repeat((), MESSAGES_PER_BOX))
+
+    def more(self) -> bytes:
+        """Draw a batch; its first string, for the `next` that found none and has counted all the same."""
+        fresh, size = os.urandom(self._bytes), self._size
+        self._ready.extend(fresh[at : at + size] for at in range(size, self._bytes, size))
+        return fresh[:size]
 
 
-_draw_nonce = _Stock(NONCE).draw
-_draw_block = _Stock(BLOCK).draw
-
-
-def _budget(draw: Callable[[], bytes]) -> Iterator[bytes]:
-    """`MESSAGES_PER_BOX` random strings and then no more. No Python frame of its own: it is hot."""
-    return itertools.starmap(draw, itertools.repeat((), MESSAGES_PER_BOX))
+_NONCES = _Stock(NONCE)
+_BLOCKS = _Stock(BLOCK)
 
 
 def _spent(name: str) -> ConfigurationError:
@@ -138,12 +138,14 @@ class GmacTags:
         _check_size(name, key)
         self._name = name
         self._gcm = AESGCM(key.reveal())
-        self._nonces = _budget(_draw_nonce)
+        self._nonces = _NONCES.budget()
 
     def mac(self, data: bytes) -> bytes:
         """A fresh tag of `data`."""
         try:
             nonce = next(self._nonces)
+        except IndexError:
+            nonce = _NONCES.more()
         except StopIteration:
             raise _spent(self._name) from None
         return nonce + self._gcm.encrypt(nonce, b"", data)
@@ -169,7 +171,7 @@ class CbcHmac(HmacTags):
     def __init__(self, name: str, encryption: Key, mac: Key) -> None:
         super().__init__(name, mac)
         self._aes = algorithms.AES(encryption.reveal())
-        self._blocks = _budget(_draw_block)
+        self._blocks = _BLOCKS.budget()
         # Contexts at rest. One that is at work in another thread is not in its list, so that no two
         # threads ever feed one context; who finds none makes one.
         self._encryptors: list[Callable[[bytes], bytes]] = []
@@ -184,6 +186,8 @@ class CbcHmac(HmacTags):
         """
         try:
             block = next(self._blocks)
+        except IndexError:
+            block = _BLOCKS.more()
         except StopIteration:
             raise _spent(self._name) from None
         try:
@@ -218,7 +222,13 @@ class CbcHmac(HmacTags):
         """EI of `plaintext`, bound to `associated_data`, which is not sent."""
         ciphertext = self.encrypt(plaintext)
         running = self._keyed.copy()
-        running.update(_under_tag(ciphertext, associated_data) if associated_data else ciphertext)
+        if associated_data:
+            size = len(associated_data)
+            running.update(
+                b"".join((associated_data, _ZEROS[-size % BLOCK], ciphertext, size.to_bytes(8, "big")))
+            )
+        else:
+            running.update(ciphertext)
         return ciphertext + running.finalize()
 
     def open(self, sealed: bytes, associated_data: bytes = b"") -> bytes:
@@ -245,12 +255,14 @@ class Aead:
         self._name = name
         self._encrypt = cipher.encrypt
         self._decrypt = cipher.decrypt
-        self._nonces = _budget(_draw_nonce)
+        self._nonces = _NONCES.budget()
 
     def seal(self, plaintext: bytes, associated_data: bytes = b"") -> bytes:
         """EI of `plaintext`, bound to `associated_data`, which is not sent."""
         try:
             nonce = next(self._nonces)
+        except IndexError:
+            nonce = _NONCES.more()
         except StopIteration:
             raise _spent(self._name) from None
         return nonce + self._encrypt(nonce, plaintext, associated_data)

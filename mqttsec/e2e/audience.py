@@ -32,6 +32,10 @@ class _Member:
     """Where the key between B and S is individual."""
 
 
+_Line = tuple[Sequence[str], Sequence[Sealer | None]]
+# Client Identifiers, and the sealer of each; None for one who is no member.
+
+
 @dataclass
 class _Audience:
     """The receivers of one stream."""
@@ -42,11 +46,20 @@ class _Audience:
     """GK_B, where the key between B and S is a group's."""
     sealer: Sealer | None = None
     """For the group."""
+    line: _Line = ((), ())
+    """Whom the last message was for; whoever changes `members` empties it."""
 
     @property
     def empty(self) -> bool:
         """True when nobody receives, and nobody holds the group's key."""
         return not self.members and (self.circle is None or not self.circle.group.members)
+
+    def line_up(self, client_ids: Sequence[str]) -> Sequence[Sealer | None]:
+        """The sealers of those with a key of their own. The same tuple is not looked up twice."""
+        if self.line[0] is not client_ids or not isinstance(client_ids, tuple):
+            members = map(self.members.get, client_ids)
+            self.line = client_ids, [None if member is None else member.sealer for member in members]
+        return self.line[1]
 
 
 class Audiences:
@@ -105,6 +118,7 @@ class Audiences:
             sealer = self._sealer(stream, key_id, box)
         audience = self._by_stream.setdefault(stream, _Audience())
         member = audience.members[client_id] = _Member(pair, key_id, sealer)
+        audience.line = (), ()
         if audience.circle is None:
             return ()
         missed = audience.circle.missed(party, client_id, pair.sending(party.name), given)
@@ -121,7 +135,7 @@ class Audiences:
             renewed = circle.group.member(client_id) is not None and self._party.setup.hardened
             circle = circle.left(client_id)
         updates = self._updates(stream, circle, others) if circle is not None and renewed else {}
-        audience.members, audience.circle = others, circle
+        audience.members, audience.circle, audience.line = others, circle, ((), ())
         if audience.empty:
             del self._by_stream[stream]
         else:
@@ -184,8 +198,17 @@ class Audiences:
             audience = self._by_stream.get((self._publisher(payload, shared), topic))
         except LayerRefused:
             audience = None
+        cell = setup.row.broker_subscriber
+        if audience is not None and recipient is None and cell.key is KeyName.K_BS:
+            for sealer in audience.line_up(client_ids):
+                try:
+                    sealed = None if sealer is None else sealer.seal(wire_topic, payload)
+                except ConfigurationError:
+                    sealed = None  # its key has sealed as many messages as it may: the others' have not
+                yield sealed
+            return
         members = {} if audience is None else audience.members
-        plain = setup.row.broker_subscriber.protection is Protection.NONE
+        plain = cell.protection is Protection.NONE
         for client_id in client_ids:
             member = members.get(client_id)
             if member is None or recipient not in (None, client_id):
@@ -198,10 +221,8 @@ class Audiences:
                 try:
                     sealed = member.sealer.seal(wire_topic, payload)
                 except ConfigurationError:
-                    # Its key has sealed as many messages as it may: the others' have not.
-                    yield None
-                else:
-                    yield sealed
+                    sealed = None
+                yield sealed
 
     def _publisher(self, payload: bytes, shared: dict[Any, Any]) -> str:
         """Whose message a payload is. Raises `LayerRefused` where it is none."""

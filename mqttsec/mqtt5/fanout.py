@@ -90,7 +90,8 @@ def _publish_apart(broker: Broker, message: Message, apart: Apart) -> None:
     write each at once would serve the first receivers sooner; for the broker it is the same work.
     """
     form, series, lines, names = apart
-    size, head, done, dirty = -1, b"", 0, broker.dirty
+    at_once = broker.alone and not broker.dirty and not broker.observed
+    size, head, done = -1, b"", 0
     try:
         for (outlet, _, _), payload in zip(
             lines, series(message.topic, message.payload, message.shared, names), strict=True
@@ -102,13 +103,30 @@ def _publish_apart(broker: Broker, message: Message, apart: Apart) -> None:
                 size = len(payload)
                 head = message.before(form, size)
             outlet.out.append(head + payload)
-            if not outlet.dirty:
-                outlet.dirty = True
-                dirty.append(outlet)
     except Exception:
         # A fault in one copy: it and the rest are made each for itself, and report for themselves.
         for _, _, session in lines[done:]:
             deliver(broker, session, message, form)
+    _leave(broker, lines, at_once)
+
+
+def _leave(broker: Broker, lines: Iterable[Line], at_once: bool) -> None:
+    """Let what stands in the outlets leave with the next write; `at_once`, if nothing is in the way."""
+    dirty = broker.dirty
+    for outlet, _, _ in lines:
+        out, descriptor = outlet.out, outlet.direct
+        if at_once and descriptor >= 0 and len(out) == 1:
+            frame = out.pop()
+            try:
+                sent = write(descriptor, frame)
+            except OSError:
+                sent = 0
+            if sent == len(frame):
+                continue
+            out.append(frame[sent:])
+        if out and not outlet.dirty:
+            outlet.dirty = True
+            dirty.append(outlet)
 
 
 def keep_for(broker: Broker, delivery: Delivery, away: Iterable[Session]) -> None:

@@ -80,6 +80,20 @@ def test_a_key_that_has_sealed_enough_seals_no_more(suite: Suite, monkeypatch: p
     assert [box.open(each) for each in sealed] == [b"21.4"] * 3, "opening has no limit"
 
 
+def test_a_draw_that_makes_a_batch_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ciphers, "MESSAGES_PER_BOX", 3)
+    stock = ciphers._Stock(8, batch=2)
+    budget = stock.budget()
+    drawn = []
+    with pytest.raises(StopIteration):
+        while True:
+            try:
+                drawn.append(next(budget))
+            except IndexError:
+                drawn.append(stock.more())
+    assert len(drawn) == 3
+
+
 def test_gmac_has_the_limit_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ciphers, "MESSAGES_PER_BOX", 1)
     box = SUITES["aes-gcm-gmac"].box(key_for(SUITES["aes-gcm-gmac"]))
@@ -93,8 +107,12 @@ def test_a_stock_hands_out_nothing_twice() -> None:
     drawn: list[bytes] = []
 
     def draw() -> Iterator[bytes]:
+        budget = stock.budget()
         for _ in range(500):
-            yield stock.draw()
+            try:
+                yield next(budget)
+            except IndexError:
+                yield stock.more()
 
     threads = [threading.Thread(target=lambda: drawn.extend(draw())) for _ in range(4)]
     for thread in threads:

@@ -333,6 +333,27 @@ def test_a_series_of_copies_is_what_each_would_get(setup: Setup) -> None:
         assert opened == expected
 
 
+def test_a_series_follows_who_comes_and_goes() -> None:
+    world = ready(Setup(2, mode=Mode.SINGLE_CIPHERTEXT), "s1", "s2")
+    names = ("s1", "s2")
+
+    def read() -> dict[str, bytes]:
+        ((wire_topic, payload),) = world.publisher.protect(TOPIC, b"12.8")
+        routed = world.broker.inbound("alice", wire_topic, payload)
+        copies = zip(names, world.broker.outbound_each(wire_topic, routed, {}, names), strict=True)
+        return {
+            name: world.subscribers[name].open(wire_topic, copy).message
+            for name, copy in copies
+            if copy is not None
+        }
+
+    assert read() == {"s1": b"12.8", "s2": b"12.8"}
+    world.leave("s2")
+    assert read() == {"s1": b"12.8"}
+    world.join("s2")
+    assert read() == {"s1": b"12.8", "s2": b"12.8"}, "under its new key"
+
+
 def test_a_series_makes_no_copy_ahead() -> None:
     world = ready(Setup(2, mode=Mode.SINGLE_CIPHERTEXT), "s1", "s2", "s3")
     ((wire_topic, payload),) = world.publisher.protect(TOPIC, b"12.8")

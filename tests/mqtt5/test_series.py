@@ -9,7 +9,7 @@ import pytest
 
 from mqttsec.errors import MqttsecError
 from mqttsec.mqtt5 import AuthConversation, AuthSuccess, Broker, InProcessBroker
-from mqttsec.packets import Properties, Publish, Suback, Subscribe, SubscribeFilter
+from mqttsec.packets import Properties, Puback, Publish, Suback, Subscribe, SubscribeFilter
 from tests.mqtt5.house import House, in_house
 from tests.mqtt5.test_alike import Line
 from tests.mqtt5.test_channel import Letters, sealed
@@ -169,5 +169,32 @@ def test_over_sockets_copies_come_in_order() -> None:
         for receiver, mark in zip(receivers, (b"A|", b"B|", b"C|"), strict=True):
             assert [receiver.expect(Publish).payload for _ in words] == [mark + word for word in words]
         assert presses.presses["1"].made == ["rA", "rB", "rC"] * 22
+        for line in (*receivers, sender):
+            line.close()
+
+
+def test_over_sockets_whose_network_is_full_copies_lose_nothing() -> None:
+    """The system call takes a part of one; the rest and the next ones follow, and the order stays."""
+    presses = Presses()
+    with InProcessBroker(extensions=[presses]) as broker:
+        receivers = [
+            Line(
+                broker.port,
+                f"r{letter}",
+                Properties(authentication_method="sealed", authentication_data=f"{letter}/1".encode()),
+            )
+            for letter in "AB"
+        ]
+        for receiver in receivers:
+            receiver.send(Subscribe(1, (SubscribeFilter("t", 0),)))
+            receiver.expect(Suback)
+        sender = Line(broker.port, "sender", Properties())
+        words = [number.to_bytes(2, "big") * 25_000 for number in range(200)]
+        for word in words:
+            # Acknowledged, so that each comes alone.
+            sender.send(Publish("t", word, 1, packet_id=1))
+            sender.expect(Puback)
+        for receiver, mark in zip(receivers, (b"A|", b"B|"), strict=True):
+            assert [receiver.expect(Publish).payload for _ in words] == [mark + word for word in words]
         for line in (*receivers, sender):
             line.close()
