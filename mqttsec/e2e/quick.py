@@ -83,51 +83,20 @@ def _rest(data: bytes, at: int) -> tuple[int, int] | None:
     return begin, end
 
 
-class Known:
-    """The layers of one place under the one key of a pair: their encodings begin alike."""
-
-    __slots__ = ("_begin",)
-
-    def __init__(self, place: int, publisher: str, key_id: bytes) -> None:
-        header = Layer(place, publisher, key_id, 0, 0, b"", b"", b"").encode()
-        # The sequence number and three empty fields end it.
-        self._begin = header[: -8 - 3]
-
-    def split(self, data: bytes) -> tuple[int, bytes, bytes] | None:
-        """(sequence number, body, tag) of such a layer; None for anything else, or a signed one."""
-        at = len(self._begin)
-        if not data.startswith(self._begin):
-            return None
-        try:
-            # Nearly all: a body of 128 to 16,383 bytes, neither tag nor signature after it.
-            low, high, begin = data[at + 8], data[at + 9], at + 10
-            if low > 127 and 0 < high < 128:
-                end = begin + (low & 127 | high << 7)
-                if data[end:] == b"\0\0":
-                    return int.from_bytes(data[at : at + 8], "big"), data[begin:end], b""
-            rest = _rest(data, at + 8)
-        except IndexError:
-            return None
-        if rest is None:
-            return None
-        begin, end = rest
-        return int.from_bytes(data[at : at + 8], "big"), data[begin:end], data[end + 1 : -1]
-
-
 class Bound:
     """What is under the tags of the layers of one place and key (*hardened*), as `channel.associated`."""
 
-    __slots__ = ("_after", "_before", "_known")
+    __slots__ = ("_after", "_before", "before")
 
     def __init__(self, place: int, publisher: str, key_id: bytes) -> None:
         self._before = fields("mqttsec layer", bytes((place,)), publisher)
         self._after = fields(key_id)
-        # By (Topic Name, epoch), all before the sequence number.
-        self._known: dict[tuple[str, int], bytes] = {}
+        self.before: dict[tuple[str, int], bytes] = {}
+        """By (Topic Name, epoch), all before the sequence number."""
 
     def of(self, topic: str, epoch: int, sequence: int) -> bytes:
         """Of the message with this number, on this Topic Name (at most 65,535 bytes, as in MQTT)."""
-        before = self._known.get((topic, epoch))
+        before = self.before.get((topic, epoch))
         if before is None:
             before = self._make(topic, epoch)
         return before + sequence.to_bytes(8, "big")
@@ -137,7 +106,54 @@ class Bound:
         parts = (self._before, len(name).to_bytes(2, "big"), name, self._after, b"\0\4")
         made = b"".join((*parts, epoch.to_bytes(4, "big"), b"\0\x08"))
         if len(name) <= _LONGEST_KEPT:
-            if len(self._known) >= _KEPT:
-                self._known.clear()
-            self._known[topic, epoch] = made
+            if len(self.before) >= _KEPT:
+                self.before.clear()
+            self.before[topic, epoch] = made
         return made
+
+
+class Known:
+    """The layers of one place under the one key of a pair: their encodings begin alike."""
+
+    __slots__ = ("_before", "_begin")
+
+    def __init__(self, place: int, publisher: str, key_id: bytes, bound: Bound) -> None:
+        header = Layer(place, publisher, key_id, 0, 0, b"", b"", b"").encode()
+        # The sequence number and three empty fields end it.
+        self._begin = header[: -8 - 3]
+        self._before = bound.before
+
+    def sealed(self, topic: str, data: bytes) -> tuple[int, bytes, bytes] | None:
+        """(sequence number, body, what is under the tag besides) where a body is all that such a layer has.
+
+        That is nearly every message of a broker. None for anything else, and for a Topic Name that `Bound`
+        has not met yet.
+        """
+        begin, before = self._begin, self._before.get((topic, 0))
+        if before is None or not data.startswith(begin):
+            return None
+        at = len(begin)
+        try:
+            low, high = data[at + 8], data[at + 9]
+        except IndexError:
+            return None
+        # 128 to 16,383 bytes, neither tag nor signature after them.
+        end = at + 10 + (low & 127 | high << 7)
+        if low < 128 or not 0 < high < 128 or data[end:] != b"\0\0":
+            return None
+        number = data[at : at + 8]
+        return int.from_bytes(number, "big"), data[at + 10 : end], before + number
+
+    def split(self, data: bytes) -> tuple[int, bytes, bytes] | None:
+        """(sequence number, body, tag) of such a layer; None for anything else, or a signed one."""
+        at = len(self._begin)
+        if not data.startswith(self._begin):
+            return None
+        try:
+            rest = _rest(data, at + 8)
+        except IndexError:
+            return None
+        if rest is None:
+            return None
+        begin, end = rest
+        return int.from_bytes(data[at : at + 8], "big"), data[begin:end], data[end + 1 : -1]
