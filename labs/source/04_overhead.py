@@ -143,7 +143,7 @@ lab.measure()
 
 
 # %% [markdown] id=teacher-measure tags=teacher
-# **For teachers**, the prediction: about twice as much in both; what differs is the slope, some 6 and some 16 microseconds a
+# **For teachers**, the prediction: about twice as much in both; what differs is the slope, some 3 and some 8 microseconds a
 # subscriber in the model. Misconception: that a group key makes the broker's work constant. It is the *cryptography* that is.
 
 # %% id=run tags=nbval-ignore-output
@@ -175,7 +175,7 @@ per_subscriber = (float(row[-1]) - float(row[1])) / (sizes[-1] - sizes[0])
 check.exercise_4(per_subscriber)
 
 # %% [markdown] id=teacher-4 tags=teacher
-# **For teachers** (6 minutes). Expected: rise over run, some 10 microseconds; anything within 30 % of the least squares line is
+# **For teachers** (6 minutes). Expected: rise over run, some 5 microseconds; anything within 30 % of the least squares line is
 # taken. Misconception: to divide one delay by its n, which puts the cost that does not depend on n into the slope.
 # Measurements of the class may differ by factors between machines; the shape may not.
 
