@@ -222,13 +222,7 @@ class CbcHmac(HmacTags):
         """EI of `plaintext`, bound to `associated_data`, which is not sent."""
         ciphertext = self.encrypt(plaintext)
         running = self._keyed.copy()
-        if associated_data:
-            size = len(associated_data)
-            running.update(
-                b"".join((associated_data, _ZEROS[-size % BLOCK], ciphertext, size.to_bytes(8, "big")))
-            )
-        else:
-            running.update(ciphertext)
+        running.update(_under_tag(ciphertext, associated_data) if associated_data else ciphertext)
         return ciphertext + running.finalize()
 
     def open(self, sealed: bytes, associated_data: bytes = b"") -> bytes:
