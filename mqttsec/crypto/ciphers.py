@@ -57,7 +57,7 @@ class _Stock:
     def __init__(self, size: int, batch: int = 256) -> None:
         self._size = size
         self._bytes = size * batch
-        # list.pop and list.extend are atomic: no string is handed out twice.
+        # list.pop is atomic, and what is added is new: no string is handed out twice.
         self._ready: list[bytes] = []
         if hasattr(os, "register_at_fork"):
             # A forked child must not draw what its parent draws too.

@@ -100,7 +100,9 @@ class Window:
     def accept(self, number: int) -> None:
         """Enter a number that was checked."""
         if number > self.highest:
-            self._mask = (self._mask << number - self.highest | 1) & self._all
+            # A number that is far ahead shifts nothing: 2**63 bits would not fit into any memory.
+            step = min(number - self.highest, self.width)
+            self._mask = (self._mask << step | 1) & self._all
             self.highest = number
         else:
             self._mask |= 1 << self.highest - number

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from mqttsec.errors import ConfigurationError
@@ -40,7 +41,7 @@ class Placement:
 def place(may_sleep: bool = False) -> Placement:
     """Give the broker one core and the load another, where this process may use at least two.
 
-    Both are to be kept awake, unless they `may_sleep`, on a system that has a way to do it.
+    Both are to be kept awake, unless they `may_sleep`: on Linux, and not where others would pay for it.
 
     Every peer of a comparison gets the same placement: a broker that the scheduler moves from core to
     core loses its caches, and two brokers moved differently cannot be compared.
@@ -50,7 +51,7 @@ def place(may_sleep: bool = False) -> Placement:
     usable = sorted(os.sched_getaffinity(0))
     if len(usable) < 2:
         return Placement(None, None)
-    return Placement(usable[0], usable[1], hasattr(os, "SCHED_IDLE") and not may_sleep)
+    return Placement(usable[0], usable[1], not (may_sleep or _is_shared()) and _has_idle_class())
 
 
 def pin(pid: int, core: int | None) -> None:
@@ -67,36 +68,67 @@ def pin(pid: int, core: int | None) -> None:
 CORES_MAY_SLEEP = "let idle cores sleep; else a process of the class SCHED_IDLE keeps each awake (Linux)"
 """What a command says of its option of that name."""
 
+_PROBE = "import os; os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))"
 _KEEPER = """
-import os, sys
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_IGN)
 while os.getppid() == int(sys.argv[1]):
     for _ in range(100_000):
         pass
 """
-# Ends with the process that started it, even where that was killed.
+# Ends with the process that started it, even where that was killed. Ctrl-C is for that one.
+_QUOTAS = (Path("/sys/fs/cgroup/cpu.max"), Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"))
+_UNLIMITED = ("max", "-1")
+
+
+def _run(program: str, *arguments: str) -> subprocess.Popen[bytes]:
+    # -S -E: nothing but the program, started in no time.
+    command = [sys.executable, "-S", "-E", "-c", program, *arguments]
+    nowhere = subprocess.DEVNULL
+    return subprocess.Popen(command, stdin=nowhere, stdout=nowhere, stderr=nowhere)
+
+
+@cache
+def _has_idle_class() -> bool:
+    """Whether a process of ours may be of the class SCHED_IDLE: not every system or sandbox has it."""
+    return hasattr(os, "SCHED_IDLE") and _run(_PROBE).wait() == 0
+
+
+def _is_shared() -> bool:
+    """True on a hub, and where a container may use so much processor time and no more.
+
+    What keeps cores awake would there take from other people's share, or from our own.
+    """
+    for path in _QUOTAS:
+        try:
+            if path.read_text().split()[0] not in _UNLIMITED:
+                return True
+        except (OSError, IndexError):
+            continue
+    return "JUPYTERHUB_USER" in os.environ
 
 
 @contextlib.contextmanager
 def awake(placement: Placement) -> Iterator[None]:
-    """Keep both cores from falling asleep, where `Placement.awake` says so and the system can.
+    """Keep both cores from falling asleep, where `Placement.awake` says so.
 
     A virtual machine gives a core back that has nothing to do, and gets it again late, slow and with cold
     caches: one message at a time is then a measurement of that. What keeps a core awake here is of Linux's
-    class SCHED_IDLE (sched(7)): it has the core while nobody else wants it, and yields it at once.
+    class SCHED_IDLE (sched(7)): it has the core while nobody else of this login or container wants it, and
+    yields it at once.
     """
-    with contextlib.ExitStack() as stack:
+    keepers: list[subprocess.Popen[bytes]] = []
+    try:
         for core in (placement.broker, placement.load) if placement.awake else ():
-            # -S -E: nothing but the loop, started in no time.
-            command = [sys.executable, "-S", "-E", "-c", _KEEPER, str(os.getpid())]
-            keeper = stack.enter_context(subprocess.Popen(command))
-            stack.callback(keeper.kill)
-            pin(keeper.pid, core)
-            try:
-                os.sched_setscheduler(keeper.pid, os.SCHED_IDLE, os.sched_param(0))
-            except PermissionError:
-                # A sandbox that forbids it: without its class it would take the core from the others.
-                keeper.kill()
+            keepers.append(_run(_KEEPER, str(os.getpid())))
+            pin(keepers[-1].pid, core)
+            os.sched_setscheduler(keepers[-1].pid, os.SCHED_IDLE, os.sched_param(0))
         yield
+    finally:
+        for keeper in keepers:
+            keeper.kill()
+        for keeper in keepers:
+            keeper.wait()
 
 
 @dataclass(frozen=True)

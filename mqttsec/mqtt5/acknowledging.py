@@ -70,8 +70,11 @@ def _puback(connection: Connection, session: Session, packet_id: int, reason_cod
 
 def _pubrec(connection: Connection, session: Session, packet_id: int, reason_code: int) -> bytes:
     answer = session.outbox.pubrec(packet_id, reason_code)
+    if not answer:
+        connection.pump()
+        return b""
     # MQTT 3.1.1 knows no Reason Code.
-    return answer if not answer or connection.protocol >= MQTT_5 else answer[:1] + b"\x02" + answer[2:4]
+    return answer if connection.protocol >= MQTT_5 else answer[:1] + b"\x02" + answer[2:4]
 
 
 def _pubcomp(connection: Connection, session: Session, packet_id: int, reason_code: int) -> bytes:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import psutil
 import pytest
 
+from mqttsec.measure import cores
 from mqttsec.measure.cores import Placement, awake, place
 
 pytestmark = pytest.mark.skipif(
-    not hasattr(os, "SCHED_IDLE") or not place().apart, reason="Linux with two cores has what this needs"
+    not place().awake, reason="Linux with two cores, no quota and no hub has what this needs"
 )
 
 HOLDER = """
@@ -39,6 +41,35 @@ def test_nobody_keeps_cores_that_may_sleep_or_are_shared(placement: Placement) -
     before = psutil.Process().children()
     with awake(placement):
         assert psutil.Process().children() == before
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [("max 100000\n", True), ("-1\n", True), ("150000 100000\n", False), ("", True), (None, True)],
+)
+def test_a_container_with_a_quota_keeps_nobody_awake(
+    said: str | None, kept: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quota = tmp_path / "cpu.max"
+    if said is not None:
+        quota.write_text(said)
+    monkeypatch.setattr(cores, "_QUOTAS", (quota,))
+    assert place().awake is kept
+
+
+def test_nor_does_a_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JUPYTERHUB_USER", "ada")
+    assert place().apart and not place().awake
+
+
+def test_nor_a_system_without_that_class(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cores, "_PROBE", "raise OSError(38, 'Function not implemented')")
+    cores._has_idle_class.cache_clear()
+    try:
+        assert place().apart and not place().awake
+        assert "may fall asleep" in str(place())
+    finally:
+        cores._has_idle_class.cache_clear()
 
 
 def test_keepers_end_with_a_process_that_is_killed() -> None:

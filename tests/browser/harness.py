@@ -204,7 +204,7 @@ class NotebookPage:
 
         To look first and to press then would be two steps, and it may end between them.
         """
-        self.button(name, nth).click(force=True, timeout=15 * SECONDS)
+        self.button(name, nth).evaluate("button => button.click()", timeout=15 * SECONDS)
 
     def slider(self, name: str) -> Locator:
         """The handle of a slider by its accessible name, which a reader without eyes goes by."""
@@ -263,8 +263,8 @@ class NotebookPage:
         # moment there may be none.
         value: str = self.page.wait_for_function(
             f"""([selector, what]) => {{
-                const found = {PANEL}.node.querySelector('.jp-OutputArea-output ' + selector);
-                return found && getComputedStyle(found)[what];
+                const found = {PANEL}?.node.querySelector('.jp-OutputArea-output ' + selector);
+                return found?.getClientRects().length ? getComputedStyle(found)[what] : null;
             }}""",
             arg=[selector, what], timeout=15 * SECONDS,
         ).json_value()  # fmt: skip

@@ -467,3 +467,16 @@ def test_a_number_serves_once_and_not_too_late(numbers: list[int], width: int) -
             assert acceptable
             window.accept(number)
             taken.add(number)
+
+
+@pytest.mark.parametrize("width", [1, 40])
+def test_a_number_far_ahead_costs_no_memory(width: int) -> None:
+    window = Window(width)
+    window.accept(1)
+    window.accept(2**64 - 2)
+    for number in (1, 2**64 - 2, 2**64 - 2 - width):
+        with pytest.raises(LayerRefused):
+            window.check(number)
+    window.check(2**64 - 1)
+    if width > 1:
+        window.check(2**64 - 3)

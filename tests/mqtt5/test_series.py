@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
 
 from mqttsec.errors import MqttsecError
-from mqttsec.mqtt5 import AuthConversation, AuthSuccess, Broker, InProcessBroker
+from mqttsec.mqtt5 import AuthConversation, AuthSuccess, Broker, InProcessBroker, fanout
 from mqttsec.packets import Properties, Puback, Publish, Suback, Subscribe, SubscribeFilter
 from tests.mqtt5.house import House, in_house
 from tests.mqtt5.test_alike import Line
@@ -173,9 +174,18 @@ def test_over_sockets_copies_come_in_order() -> None:
             line.close()
 
 
-def test_over_sockets_whose_network_is_full_copies_lose_nothing() -> None:
+def test_over_sockets_whose_network_is_full_copies_lose_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """The system call takes a part of one; the rest and the next ones follow, and the order stays."""
     presses = Presses()
+    short: list[int] = []
+
+    def watched(descriptor: int, frame: bytes) -> int:
+        sent = os.write(descriptor, frame)
+        if sent < len(frame):
+            short.append(sent)
+        return sent
+
+    monkeypatch.setattr(fanout, "write", watched)
     with InProcessBroker(extensions=[presses]) as broker:
         receivers = [
             Line(
@@ -198,3 +208,4 @@ def test_over_sockets_whose_network_is_full_copies_lose_nothing() -> None:
             assert [receiver.expect(Publish).payload for _ in words] == [mark + word for word in words]
         for line in (*receivers, sender):
             line.close()
+    assert short, "no copy met a network that took a part of it"
