@@ -73,7 +73,7 @@ _KEEPER = """
 import os, signal, sys
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 while os.getppid() == int(sys.argv[1]):
-    for _ in range(100_000):
+    for _ in range(1_000):
         pass
 """
 # Ends with the process that started it, even where that was killed. Ctrl-C is for that one.

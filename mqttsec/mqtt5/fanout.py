@@ -90,7 +90,7 @@ def _publish_apart(broker: Broker, message: Message, apart: Apart) -> None:
     write each at once would serve the first receivers sooner; for the broker it is the same work.
     """
     form, series, lines, names = apart
-    at_once = broker.alone and not broker.dirty and not broker.observed
+    at_once = broker.alone and not broker.dirty
     size, head, done = -1, b"", 0
     try:
         for (outlet, _, _), payload in zip(

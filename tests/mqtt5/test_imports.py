@@ -41,9 +41,9 @@ gc.collect()
 
 
 def test_the_broker_is_imported_quickly() -> None:
-    # Processor time, and the best of three: a busy machine says nothing about the import.
+    # Best of three: a busy machine says nothing about the import.
     program = (
-        "import time; begun = time.process_time(); import mqttsec.mqtt5; print(time.process_time() - begun)"
+        "import time; begun = time.perf_counter(); import mqttsec.mqtt5; print(time.perf_counter() - begun)"
     )
     took = min(float(run("-c", program).stdout) for _ in range(3))
     assert took < 1.0, f"{took:.2f} s"

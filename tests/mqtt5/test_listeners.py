@@ -188,11 +188,11 @@ def thread_count() -> Iterator[None]:
 def test_a_hundred_brokers_in_one_process(thread_count: None) -> None:
     async def main() -> None:
         tracemalloc.start()
-        before, begun = tracemalloc.get_traced_memory()[0], time.process_time()
+        before, begun = tracemalloc.get_traced_memory()[0], time.monotonic()
         brokers = [Broker(BrokerSettings(name=f"broker-{number}")) for number in range(100)]
         for broker in brokers:
             await broker.start()
-        took = time.process_time() - begun
+        took = time.monotonic() - begun
         each = (tracemalloc.get_traced_memory()[0] - before) / len(brokers)
         tracemalloc.stop()
         assert took < 5.0, f"{took:.1f} s"

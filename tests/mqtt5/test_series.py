@@ -145,21 +145,23 @@ def test_what_may_have_to_wait_is_made_by_the_channel_when_it_leaves(qos: int) -
     in_house(play, methods=(presses,))
 
 
+def subscribed(port: int, letters: str) -> list[Line]:
+    """Subscribers of the first press, on sockets."""
+    lines = []
+    for letter in letters:
+        about = Properties(authentication_method="sealed", authentication_data=f"{letter}/1".encode())
+        line = Line(port, f"r{letter}", about)
+        line.send(Subscribe(1, (SubscribeFilter("t", 0),)))
+        line.expect(Suback)
+        lines.append(line)
+    return lines
+
+
 def test_over_sockets_copies_come_in_order() -> None:
     """Alone, in a batch, and alone again: nothing overtakes, nothing is lost."""
     presses = Presses()
     with InProcessBroker(extensions=[presses]) as broker:
-        receivers = [
-            Line(
-                broker.port,
-                f"r{letter}",
-                Properties(authentication_method="sealed", authentication_data=f"{letter}/1".encode()),
-            )
-            for letter in "ABC"
-        ]
-        for receiver in receivers:
-            receiver.send(Subscribe(1, (SubscribeFilter("t", 0),)))
-            receiver.expect(Suback)
+        receivers = subscribed(broker.port, "ABC")
         sender = Line(broker.port, "sender", Properties())
         sender.send(Publish("t", b"one", 0))
         for receiver, mark in zip(receivers, (b"A|", b"B|", b"C|"), strict=True):
@@ -187,17 +189,7 @@ def test_over_sockets_whose_network_is_full_copies_lose_nothing(monkeypatch: pyt
 
     monkeypatch.setattr(fanout, "write", watched)
     with InProcessBroker(extensions=[presses]) as broker:
-        receivers = [
-            Line(
-                broker.port,
-                f"r{letter}",
-                Properties(authentication_method="sealed", authentication_data=f"{letter}/1".encode()),
-            )
-            for letter in "AB"
-        ]
-        for receiver in receivers:
-            receiver.send(Subscribe(1, (SubscribeFilter("t", 0),)))
-            receiver.expect(Suback)
+        receivers = subscribed(broker.port, "AB")
         sender = Line(broker.port, "sender", Properties())
         words = [number.to_bytes(2, "big") * 25_000 for number in range(200)]
         for word in words:

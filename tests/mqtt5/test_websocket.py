@@ -66,7 +66,7 @@ def test_paho_over_websockets(authority: Authority, protected: bool, version: in
         client.on_message = on_message
         client.connect(*address)
         client.loop_start()
-        assert done.wait(60), got
+        assert done.wait(20), got
         client.disconnect()
         client.loop_stop()
         assert got == [("t", b"small"), ("t", bytes(200_000))]

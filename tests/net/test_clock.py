@@ -24,9 +24,9 @@ def test_an_hour_passes_in_no_time_and_exactly() -> None:
             await asyncio.sleep(1)
         return loop.time()
 
-    began = time.process_time()
+    began = time.perf_counter()
     assert run_virtual(main()) == 3600.0
-    assert time.process_time() - began < 20
+    assert time.perf_counter() - began < 20
 
 
 @given(st.lists(st.sampled_from([0.0, 0.1, 0.1 + 0.2, 0.3, 1e-10, 2e-10, 7.0, 1e6]), max_size=40))

@@ -930,7 +930,7 @@ def test_ten_thousand_connections_are_cheap() -> None:
         assert network.connections == () and not network._wires and not network._ports
         return alive, got
 
-    began = time.process_time()
+    began = time.perf_counter()
     assert run_virtual(main()) == (10_000, 10_000)
-    assert time.process_time() - began < 30
+    assert time.perf_counter() - began < 30
     gc.collect()
