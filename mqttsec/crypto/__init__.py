@@ -18,6 +18,7 @@ Curve, signature algorithm and suite are chosen by name, each for itself:
 from __future__ import annotations
 
 from mqttsec.crypto.agreement import CURVES, Curve, Ephemeral, curve
+from mqttsec.crypto.ciphers import NONCE, AeadCalls, InvalidTag
 from mqttsec.crypto.groupkey import Epoch, Group, GroupKey, GroupScheme, Keyring, Member, Wrapped
 from mqttsec.crypto.identity import CertificateAuthority, Identity, Peer, TrustAnchor
 from mqttsec.crypto.keys import Key, Purpose, SealKey, same_secret
@@ -36,8 +37,10 @@ from mqttsec.crypto.suites import SUITES, Box, Suite, counted, suite
 
 __all__ = [
     "CURVES",
+    "NONCE",
     "SIGNATURES",
     "SUITES",
+    "AeadCalls",
     "Box",
     "CertificateAuthority",
     "Curve",
@@ -46,6 +49,7 @@ __all__ = [
     "Group",
     "GroupKey",
     "Identity",
+    "InvalidTag",
     "Key",
     "Keyring",
     "Member",

@@ -16,8 +16,10 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
-from cryptography.exceptions import InvalidSignature, InvalidTag
+from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidTag as InvalidTag
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
@@ -242,6 +244,17 @@ def _under_tag(ciphertext: bytes, associated_data: bytes) -> bytes:
     return b"".join((associated_data, _ZEROS[-size % BLOCK], ciphertext, size.to_bytes(8, "big")))
 
 
+class AeadCalls(NamedTuple):
+    """What an `Aead` is made of: for a hot path that does more around a call, in one frame of Python."""
+
+    encrypt: Callable[[bytes, bytes, bytes], bytes]
+    """(nonce, plaintext, associated data) -> ciphertext and tag."""
+    decrypt: Callable[[bytes, bytes, bytes], bytes]
+    """(nonce, ciphertext and tag, associated data) -> plaintext; raises `InvalidTag`."""
+    nonces: Iterator[bytes]
+    """The only source of nonces for `encrypt`. Where it raises, `Aead.seal` gets more, or says why not."""
+
+
 class Aead:
     """EI as one call of an AEAD (RFC 5116): nonce (12 bytes), ciphertext, tag (16 bytes)."""
 
@@ -250,6 +263,8 @@ class Aead:
         self._encrypt = cipher.encrypt
         self._decrypt = cipher.decrypt
         self._nonces = _NONCES.budget()
+        self.calls = AeadCalls(cipher.encrypt, cipher.decrypt, self._nonces)
+        """Its parts."""
 
     def seal(self, plaintext: bytes, associated_data: bytes = b"") -> bytes:
         """EI of `plaintext`, bound to `associated_data`, which is not sent."""

@@ -22,7 +22,17 @@ from typing import Protocol
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 
-from mqttsec.crypto.ciphers import AEAD_TAG, BLOCK, HMAC_TAG, NONCE, Aead, CbcHmac, GmacTags, HmacTags
+from mqttsec.crypto.ciphers import (
+    AEAD_TAG,
+    BLOCK,
+    HMAC_TAG,
+    NONCE,
+    Aead,
+    AeadCalls,
+    CbcHmac,
+    GmacTags,
+    HmacTags,
+)
 from mqttsec.crypto.keys import SealKey
 from mqttsec.crypto.operations import Operation, Operations
 from mqttsec.errors import ConfigurationError, TamperError
@@ -52,6 +62,8 @@ class Box:
     """E alone, without integrity: `paper` only, else `ConfigurationError`."""
     decrypt: Callable[[bytes], bytes] = field(repr=False)
     """D alone: `paper` only. `TamperError` for a wrong length or padding; other changes pass."""
+    aead: AeadCalls | None = field(default=None, repr=False)
+    """What `seal` and `open` are made of, where that is an AEAD and nobody counts."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +167,8 @@ def _aead(
     def make(key: SealKey) -> Box:
         cipher = Aead(key.name, algorithm(key.encryption.reveal()))
         tags = integrity(key.name, key.mac)
-        return Box(key.name, cipher.seal, cipher.open, tags.mac, tags.check, cipher.encrypt, cipher.decrypt)
+        seal, open, calls = cipher.seal, cipher.open, cipher.calls
+        return Box(key.name, seal, open, tags.mac, tags.check, cipher.encrypt, cipher.decrypt, calls)
 
     return make
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import Any
 
 from mqttsec.crypto import Box, PairKeys
@@ -33,7 +34,9 @@ class _Member:
 
 
 _Line = tuple[Sequence[str], Sequence[Sealer | None]]
-# Client Identifiers, and the sealer of each; None for one who is no member.
+# Client Identifiers, and the sealer of each; None for one who is no receiver.
+_LINES_KEPT = 4096
+# For so many Topic Names: where each subscriber has a topic of its own, they are many.
 
 
 @dataclass
@@ -46,20 +49,11 @@ class _Audience:
     """GK_B, where the key between B and S is a group's."""
     sealer: Sealer | None = None
     """For the group."""
-    line: _Line = ((), ())
-    """Whom the last message was for; whoever changes `members` empties it."""
 
     @property
     def empty(self) -> bool:
         """True when nobody receives, and nobody holds the group's key."""
         return not self.members and (self.circle is None or not self.circle.group.members)
-
-    def line_up(self, client_ids: Sequence[str]) -> Sequence[Sealer | None]:
-        """The sealers of those with a key of their own. The same tuple is not looked up twice."""
-        if self.line[0] is not client_ids or not isinstance(client_ids, tuple):
-            members = map(self.members.get, client_ids)
-            self.line = client_ids, [None if member is None else member.sealer for member in members]
-        return self.line[1]
 
 
 class Audiences:
@@ -69,6 +63,9 @@ class Audiences:
         self._party = party
         self._by_stream: dict[Stream, _Audience] = {}
         self._routed: tuple[bytes, str] = (b"", "")
+        self._seals_for_each = party.setup.row.broker_subscriber.key is KeyName.K_BS
+        self._lines: dict[tuple[str, str], _Line] = {}
+        # By publisher and Topic Name, whom the last message was for; whoever changes members empties it.
 
     def members(self, stream: Stream) -> tuple[str, ...]:
         """The receivers of a stream, in order of joining."""
@@ -118,7 +115,7 @@ class Audiences:
             sealer = self._sealer(stream, key_id, box)
         audience = self._by_stream.setdefault(stream, _Audience())
         member = audience.members[client_id] = _Member(pair, key_id, sealer)
-        audience.line = (), ()
+        self._lines.clear()
         if audience.circle is None:
             return ()
         missed = audience.circle.missed(party, client_id, pair.sending(party.name), given)
@@ -135,7 +132,8 @@ class Audiences:
             renewed = circle.group.member(client_id) is not None and self._party.setup.hardened
             circle = circle.left(client_id)
         updates = self._updates(stream, circle, others) if circle is not None and renewed else {}
-        audience.members, audience.circle, audience.line = others, circle, ((), ())
+        audience.members, audience.circle = others, circle
+        self._lines.clear()
         if audience.empty:
             del self._by_stream[stream]
         else:
@@ -190,39 +188,53 @@ class Audiences:
         self, wire_topic: str, payload: bytes, shared: dict[Any, Any], client_ids: Sequence[str]
     ) -> Iterator[bytes | None]:
         """What `seal` gives for one after the other, None where it refuses. The hot path of Scheme 2."""
-        setup = self._party.setup
-        topic, recipient = wire_topic, None
-        if setup.individual:
-            topic, recipient = split_recipient(wire_topic)
         try:
-            audience = self._by_stream.get((self._publisher(payload, shared), topic))
+            publisher = self._publisher(payload, shared)
         except LayerRefused:
-            audience = None
-        cell = setup.row.broker_subscriber
-        if audience is not None and recipient is None and cell.key is KeyName.K_BS:
-            for sealer in audience.line_up(client_ids):
+            yield from repeat(None, len(client_ids))
+            return
+        if self._seals_for_each:
+            line = self._lines.get((publisher, wire_topic))
+            if line is None or line[0] is not client_ids:
+                line = self._line_up(publisher, wire_topic, client_ids)
+            for sealer in line[1]:
                 try:
                     sealed = None if sealer is None else sealer.seal(wire_topic, payload)
                 except ConfigurationError:
                     sealed = None  # its key has sealed as many messages as it may: the others' have not
                 yield sealed
             return
-        members = {} if audience is None else audience.members
-        plain = cell.protection is Protection.NONE
+        plain = self._party.setup.row.broker_subscriber.protection is Protection.NONE
+        members, recipient = self._members_of(publisher, wire_topic)
         for client_id in client_ids:
-            member = members.get(client_id)
-            if member is None or recipient not in (None, client_id):
+            if client_id not in members or recipient not in (None, client_id):
                 yield None
             elif plain:
                 yield payload
-            elif member.sealer is None:
-                yield self.seal(client_id, wire_topic, payload, shared)
             else:
-                try:
-                    sealed = member.sealer.seal(wire_topic, payload)
-                except ConfigurationError:
-                    sealed = None
-                yield sealed
+                yield self.seal(client_id, wire_topic, payload, shared)
+
+    def _line_up(self, publisher: str, wire_topic: str, client_ids: Sequence[str]) -> _Line:
+        members, recipient = self._members_of(publisher, wire_topic)
+        sealers = [
+            members[client_id].sealer if client_id in members and recipient in (None, client_id) else None
+            for client_id in client_ids
+        ]
+        line = client_ids, sealers
+        # A sequence that may change is not known again by being the same.
+        if isinstance(client_ids, tuple):
+            if len(self._lines) >= _LINES_KEPT:
+                self._lines.clear()
+            self._lines[publisher, wire_topic] = line
+        return line
+
+    def _members_of(self, publisher: str, wire_topic: str) -> tuple[dict[str, _Member], str | None]:
+        """The members of what is published on a Topic Name, and the one whom it is for; None: all."""
+        topic, recipient = wire_topic, None
+        if self._party.setup.individual:
+            topic, recipient = split_recipient(wire_topic)
+        audience = self._by_stream.get((publisher, topic))
+        return {} if audience is None else audience.members, recipient
 
     def _publisher(self, payload: bytes, shared: dict[Any, Any]) -> str:
         """Whose message a payload is. Raises `LayerRefused` where it is none."""

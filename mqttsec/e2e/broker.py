@@ -21,6 +21,7 @@ from mqttsec.e2e.channel import (
     speaker,
 )
 from mqttsec.e2e.handshake import Run, Unexpected
+from mqttsec.e2e.intake import Intake
 from mqttsec.e2e.messages import (
     BrokerAnswer,
     BrokerHello,
@@ -75,7 +76,7 @@ class _Link:
     """Its certificate, checked in Block 1."""
     pair: PairKeys
     """K_PB."""
-    opener: Opener | None
+    intake: Intake | None
     """Takes the layer between P and B off; None where there is none."""
     notice_box: Box
     """For the tags of notices to it."""
@@ -189,14 +190,14 @@ class Broker:
         link = self._links.get(name)
         if link is not None and link.pair is pair:
             raise Unexpected("this publisher is in already", party=self.party.title, step="step 16")
-        opener = None
+        intake = None
         protection = setup.row.publisher_broker.protection
         if protection is not Protection.NONE:
             box_of = pair_box(setup.ciphers, pair.sending(name), self.party.operations)
             key_id = run.key_id(KeyName.K_PB)
-            opener = Opener(setup, Place.TO_BROKER, protection, name, key_id, box_of)
+            intake = Intake(Opener(setup, Place.TO_BROKER, protection, name, key_id, box_of))
         notice_box = setup.ciphers.box(pair.receiving(name))
-        self._links[name] = _Link(run.peers[Role.P], pair, opener, notice_box)
+        self._links[name] = _Link(run.peers[Role.P], pair, intake, notice_box)
         for ticket in self._tickets.values():
             if ticket.publisher == name and ticket.answer is None:
                 # What a publisher did not answer before its connection broke, it is asked again.
@@ -412,24 +413,17 @@ class Broker:
 
         Raises `LayerRefused` for a message that is not what this publisher protected.
         """
+        link = self._links.get(client_id)
         try:
-            return self._inbound(client_id, wire_topic, payload)
+            if link is None:
+                raise LayerRefused(f"{client_id!r} has no channel: connect as a publisher", LayerCheck.KEY)
+            if link.intake is None:
+                body, publisher = payload, speaker(payload)
+            else:
+                body, publisher = link.intake.take(wire_topic, payload), client_id
         except LayerRefused as error:
             raise error.at(self.party.title, "Block 3") from None
-
-    def _inbound(self, client_id: str, wire_topic: str, payload: bytes) -> bytes:
-        link = self._links.get(client_id)
-        if link is None:
-            raise LayerRefused(f"{client_id!r} has no channel: connect as a publisher", LayerCheck.KEY)
-        if link.opener is None:
-            self._audiences.routes(payload, speaker(payload))
-            return payload
-        number, body = link.opener.strip(wire_topic, payload)
-        publisher = speaker(body)
         self._audiences.routes(body, publisher)
-        if publisher != client_id:
-            raise LayerRefused("the message speaks for another publisher", LayerCheck.FORM)
-        link.opener.came(number)
         return body
 
     def outbound(self, client_id: str, wire_topic: str, payload: bytes, shared: dict[Any, Any]) -> bytes:

@@ -10,28 +10,38 @@ from __future__ import annotations
 
 import enum
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from types import MappingProxyType
 
-from mqttsec.crypto import Box, Epoch, Identity, Keyring, Operations, Peer, Profile, SealKey, Suite, fields
+from mqttsec.crypto import (
+    NONCE,
+    Box,
+    Epoch,
+    Identity,
+    Keyring,
+    Operations,
+    Peer,
+    Profile,
+    SealKey,
+    Suite,
+    fields,
+)
 from mqttsec.crypto.suites import Seal
 from mqttsec.e2e.encoding import decode
 from mqttsec.e2e.messages import Layer
-from mqttsec.e2e.quick import Bound, Known, quick_layer, quick_publisher
+from mqttsec.e2e.quick import Bound, Known, length, quick_layer, quick_publisher
 from mqttsec.e2e.schemes import Protection
 from mqttsec.e2e.setup import Setup
+from mqttsec.e2e.window import Window
 from mqttsec.errors import HandshakeError, MalformedPacketError, TamperError
-from mqttsec.packets.wire import variable_byte_integer
 
 REORDERING = 1024
 """How far messages of one channel may overtake each other: a client may send one of QoS 0 past those of
 QoS 1 that wait for their turn."""
 
-_length = lru_cache(maxsize=256)(variable_byte_integer)
-# Messages of one kind have one length, or a few.
 _BOXES_KEPT = 8
+_NO_AEAD = None, None, iter(())
 _HEADS_KEPT = 256
 
 
@@ -72,47 +82,12 @@ class LayerRefused(TamperError):
         """For the PUBACK of a publisher: Not authorized."""
 
 
-class Window:
-    """Which sequence numbers have come: each serves once.
-
-    `width` is how far one may come late; 1: not at all.
-    """
-
-    __slots__ = ("_all", "_mask", "highest", "width")
-
-    def __init__(self, width: int) -> None:
-        self.width = width
-        """How many numbers back are remembered."""
-        self.highest = 0
-        """The highest number so far; numbers begin with 1."""
-        self._mask = 0
-        self._all = (1 << width) - 1
-
-    def check(self, number: int) -> None:
-        """Raises `LayerRefused` for a number that came before, or too late to tell."""
-        behind = self.highest - number
-        if number < 1 or (behind >= 0 and (behind >= self.width or self._mask >> behind & 1)):
-            raise LayerRefused(
-                f"message {number} after message {self.highest}: a repetition, or out of order. Discard it",
-                LayerCheck.SEQUENCE,
-            )
-
-    def accept(self, number: int) -> None:
-        """Enter a number that was checked."""
-        if number > self.highest:
-            # A number that is far ahead shifts nothing: 2**63 bits would not fit into any memory.
-            step = min(number - self.highest, self.width)
-            self._mask = (self._mask << step | 1) & self._all
-            self.highest = number
-        else:
-            self._mask |= 1 << self.highest - number
-
-
 # Putting a layer on ----------------------------------------------------------------------------
 
-_Head = tuple[str, bytes, bytes | None, Seal]
+_Head = tuple[str, bytes, bytes, Callable[[bytes, bytes, bytes], bytes] | None, Iterator[bytes]]
 # What stays the same in every message of a Topic Name: the name; how the encoding begins; how that begins
-# which is under the tag, None where the header is not; and `box.seal`.
+# which is under the tag besides the body, empty under *published*; `encrypt` and `nonces` of an AEAD, where
+# one seals. A plain tuple, which Python takes apart at once.
 
 
 @dataclass(slots=True)
@@ -140,6 +115,11 @@ class Sealer:
     """By Topic Name."""
     _head: _Head | None = field(default=None, repr=False)
     """Of the last Topic Name: most sealers have no other."""
+    _seal: Seal = field(init=False, repr=False)
+    """`box.seal`."""
+
+    def __post_init__(self) -> None:
+        self._seal = self.box.seal
 
     def put(self, topic: str, body: bytes) -> Layer:
         """The layer with `body` in it, for the Topic Name `topic`."""
@@ -151,23 +131,31 @@ class Sealer:
         head = self._head
         if head is None or head[0] != topic:
             head = self._head_of(topic)
-        _, before, bound, seal = head
+        _, before, bound, encrypt, nonces = head
         self.sequence = sequence = self.sequence + 1
         number = sequence.to_bytes(8, "big")
-        under = b"" if bound is None else bound + number
+        under = bound + number if bound else b""
+        if encrypt is not None:
+            try:
+                nonce = next(nonces)
+            except (IndexError, StopIteration):
+                pass  # no nonce is left, or may be used: `box.seal` gets more, or says so
+            else:
+                sealed = encrypt(nonce, body, under)
+                # Tag and signature are empty.
+                return b"".join((before, number, length(NONCE + len(sealed)), nonce, sealed, b"\0\0"))
         if self.protection is Protection.EI:
-            sealed = seal(body, under)
-            # Tag and signature are empty.
-            return b"".join((before, number, _length(len(sealed)), sealed, b"\0\0"))
+            sealed = self._seal(body, under)
+            return b"".join((before, number, length(len(sealed)), sealed, b"\0\0"))
         tag = self.box.mac(under + body)
-        return b"".join((before, number, _length(len(body)), body, _length(len(tag)), tag, b"\0"))
+        return b"".join((before, number, length(len(body)), body, length(len(tag)), tag, b"\0"))
 
     def _protect(self, topic: str, body: bytes) -> tuple[bytes, bytes, bytes]:
         """(sequence number, body, tag) of the next layer."""
         bound = self._head_of(topic)[2]
         self.sequence += 1
         number = self.sequence.to_bytes(8, "big")
-        under = b"" if bound is None else bound + number
+        under = bound + number if bound else b""
         if self.protection is Protection.EI:
             return number, self.box.seal(body, under), b""
         return number, body, self.box.mac(under + body)
@@ -179,8 +167,12 @@ class Sealer:
             if len(self._heads) >= _HEADS_KEPT:
                 self._heads.clear()
             # The sequence number and three empty fields end the encoding; the sequence number ends the other.
-            bound = associated(header, topic)[:-8] if self.setup.hardened else None
-            head = self._heads[topic] = topic, header.encode()[: -8 - 3], bound, self.box.seal
+            bound = associated(header, topic)[:-8] if self.setup.hardened else b""
+            encrypt, _, nonces = self.box.aead or _NO_AEAD
+            if self.protection is not Protection.EI:
+                encrypt = None
+            head = topic, header.encode()[: -8 - 3], bound, encrypt, nonces
+            self._heads[topic] = head
         self._head = head
         return head
 
@@ -189,7 +181,7 @@ class Sealer:
 
     def rekey(self, epoch: int, box: Box) -> None:
         """Go on under the key of another epoch of the same group."""
-        self.epoch, self.box = epoch, box
+        self.epoch, self.box, self._seal = epoch, box, box.seal
         self._heads.clear()
         self._head = None
 
@@ -252,13 +244,14 @@ class Opener:
         """Whose messages."""
         self.key_id = key_id
         """Names the key in the header."""
-        self._box_of = box_of
-        self._bound = Bound(place, publisher, key_id)
-        self._known = Known(place, publisher, key_id, self._bound)
-        self._quick = protection is Protection.EI and setup.hardened
-        self._open: Seal | None = None
-        self._window = Window(1 if in_order else REORDERING)
-        self.came: Callable[[int], None] = self._window.accept if setup.hardened else _forget
+        self.box_of = box_of
+        """The key of an epoch. Raises `TamperError` for one that is not known."""
+        self.bound = Bound(place, publisher, key_id)
+        """What is under the tags besides the bodies (*hardened*)."""
+        self.window = Window(1 if in_order else REORDERING)
+        """The numbers that came (*hardened*)."""
+        self._known = Known(place, publisher, key_id)
+        self.came: Callable[[int], None] = self.window.accept if setup.hardened else _forget
         """Remembers the number of a layer that `strip` has found right."""
 
     def take(
@@ -298,14 +291,6 @@ class Opener:
 
         Its number is not remembered before `came`. Raises `LayerRefused`.
         """
-        if self._quick:
-            # The case that is met again and again: sealed, and newer than all that came.
-            found = self._known.sealed(topic, payload)
-            if found is not None and found[0] > self._window.highest:
-                try:
-                    return found[0], (self._open or self._find_open())(found[1], found[2])
-                except TamperError as error:
-                    raise LayerRefused(str(error), LayerCheck.TAG) from None
         parts = self._known.split(payload)
         if parts is None:
             layer = parse(payload, self.place)
@@ -315,23 +300,24 @@ class Opener:
             raise LayerRefused("a field is filled that this scheme leaves empty", LayerCheck.FORM)
         return number, self._uncover(topic, 0, number, body, tag)
 
-    def _find_open(self) -> Seal:
-        self._open = self._box_of(0).open
-        return self._open
-
     def accept(self, layer: Layer) -> None:
         """Remember that `layer`, which `peek` has found right, came."""
         self.came(layer.sequence)
 
     def _uncover(self, topic: str, epoch: int, number: int, body: bytes, tag: bytes) -> bytes:
         try:
-            box = self._box_of(epoch)
+            box = self.box_of(epoch)
         except TamperError as error:
             raise LayerRefused(str(error), LayerCheck.KEY) from None
         bound = b""
         if self.setup.hardened:
-            self._window.check(number)
-            bound = self._bound.of(topic, epoch, number)
+            if not self.window.is_new(number):
+                raise LayerRefused(
+                    f"message {number} after message {self.window.highest}: a repetition, or out of order. "
+                    "Discard it",
+                    LayerCheck.SEQUENCE,
+                )
+            bound = self.bound.of(topic, epoch, number)
         try:
             if self.protection is Protection.EI:
                 return box.open(body, bound)

@@ -15,7 +15,7 @@ from mqttsec.crypto import fields
 from mqttsec.e2e.encoding import VERSION, check_identity
 from mqttsec.e2e.messages import KEY_ID_SIZE, Layer
 from mqttsec.errors import MalformedPacketError
-from mqttsec.packets.wire import check_text
+from mqttsec.packets.wire import check_text, variable_byte_integer
 
 _BEGIN = bytes((VERSION, Layer.kind))
 _NUMBERS = struct.Struct(">IQ")
@@ -23,6 +23,10 @@ _NUMBERS = struct.Struct(">IQ")
 _LONGEST_TAG = 64
 _KEPT, _LONGEST_KEPT = 1024, 256
 # Topic Names that one key keeps, and the bytes of one: ever new or long ones do not fill the memory.
+
+
+length = lru_cache(maxsize=256)(variable_byte_integer)
+"""How many bytes follow, as `encoding` writes it. Messages of one kind have one length, or a few."""
 
 
 @lru_cache(maxsize=1024)
@@ -86,17 +90,18 @@ def _rest(data: bytes, at: int) -> tuple[int, int] | None:
 class Bound:
     """What is under the tags of the layers of one place and key (*hardened*), as `channel.associated`."""
 
-    __slots__ = ("_after", "_before", "before")
+    __slots__ = ("_after", "_before", "_epoch", "before")
 
     def __init__(self, place: int, publisher: str, key_id: bytes) -> None:
         self._before = fields("mqttsec layer", bytes((place,)), publisher)
         self._after = fields(key_id)
-        self.before: dict[tuple[str, int], bytes] = {}
-        """By (Topic Name, epoch), all before the sequence number."""
+        self.before: dict[str, bytes] = {}
+        """By Topic Name, all before the sequence number; of one epoch, 0 for the key of a pair."""
+        self._epoch = 0
 
     def of(self, topic: str, epoch: int, sequence: int) -> bytes:
         """Of the message with this number, on this Topic Name (at most 65,535 bytes, as in MQTT)."""
-        before = self.before.get((topic, epoch))
+        before = self.before.get(topic) if epoch == self._epoch else None
         if before is None:
             before = self._make(topic, epoch)
         return before + sequence.to_bytes(8, "big")
@@ -106,48 +111,27 @@ class Bound:
         parts = (self._before, len(name).to_bytes(2, "big"), name, self._after, b"\0\4")
         made = b"".join((*parts, epoch.to_bytes(4, "big"), b"\0\x08"))
         if len(name) <= _LONGEST_KEPT:
-            if len(self.before) >= _KEPT:
+            if len(self.before) >= _KEPT or epoch != self._epoch:
                 self.before.clear()
-            self.before[topic, epoch] = made
+                self._epoch = epoch
+            self.before[topic] = made
         return made
 
 
 class Known:
     """The layers of one place under the one key of a pair: their encodings begin alike."""
 
-    __slots__ = ("_before", "_begin")
+    __slots__ = ("begin",)
 
-    def __init__(self, place: int, publisher: str, key_id: bytes, bound: Bound) -> None:
+    def __init__(self, place: int, publisher: str, key_id: bytes) -> None:
         header = Layer(place, publisher, key_id, 0, 0, b"", b"", b"").encode()
-        # The sequence number and three empty fields end it.
-        self._begin = header[: -8 - 3]
-        self._before = bound.before
-
-    def sealed(self, topic: str, data: bytes) -> tuple[int, bytes, bytes] | None:
-        """(sequence number, body, what is under the tag besides) where a body is all that such a layer has.
-
-        That is nearly every message of a broker. None for anything else, and for a Topic Name that `Bound`
-        has not met yet.
-        """
-        begin, before = self._begin, self._before.get((topic, 0))
-        if before is None or not data.startswith(begin):
-            return None
-        at = len(begin)
-        try:
-            low, high = data[at + 8], data[at + 9]
-        except IndexError:
-            return None
-        # 128 to 16,383 bytes, neither tag nor signature after them.
-        end = at + 10 + (low & 127 | high << 7)
-        if low < 128 or not 0 < high < 128 or data[end:] != b"\0\0":
-            return None
-        number = data[at : at + 8]
-        return int.from_bytes(number, "big"), data[at + 10 : end], before + number
+        self.begin = header[: -8 - 3]
+        """All before the sequence number and three fields that are empty here."""
 
     def split(self, data: bytes) -> tuple[int, bytes, bytes] | None:
         """(sequence number, body, tag) of such a layer; None for anything else, or a signed one."""
-        at = len(self._begin)
-        if not data.startswith(self._begin):
+        at = len(self.begin)
+        if not data.startswith(self.begin):
             return None
         try:
             rest = _rest(data, at + 8)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from mqttsec.crypto import Key, Operation, Profile, Purpose, ciphers, pair_keys
 from mqttsec.crypto.groupkey import Epoch
 from mqttsec.e2e import SCHEMES, LayerCheck, LayerRefused, Mode, Protection, Setup, decode
-from mqttsec.e2e.channel import Opener, Place, Sealer, Window, parse, recipient_topic, split_recipient
+from mqttsec.e2e.channel import Opener, Place, Sealer, parse, recipient_topic, split_recipient
 from mqttsec.e2e.company import TOPIC, Company
 from mqttsec.e2e.messages import KeepWaiting, Layer
 from mqttsec.e2e.predictions import predict_layer
@@ -448,35 +448,3 @@ def test_the_quick_way_to_seal_gives_what_the_encoder_gives(
 
 def _secret() -> Key:
     return Key("K", Purpose.SHARED_SECRET, bytes(32))
-
-
-# The window ------------------------------------------------------------------------------------
-
-
-@given(st.lists(st.integers(1, 60), max_size=80), st.integers(1, 40))
-def test_a_number_serves_once_and_not_too_late(numbers: list[int], width: int) -> None:
-    window, taken = Window(width), set[int]()
-    for number in numbers:
-        highest = max(taken, default=0)
-        acceptable = number not in taken and (number > highest or (width > 1 and number > highest - width))
-        try:
-            window.check(number)
-        except LayerRefused:
-            assert not acceptable
-        else:
-            assert acceptable
-            window.accept(number)
-            taken.add(number)
-
-
-@pytest.mark.parametrize("width", [1, 40])
-def test_a_number_far_ahead_costs_no_memory(width: int) -> None:
-    window = Window(width)
-    window.accept(1)
-    window.accept(2**64 - 2)
-    for number in (1, 2**64 - 2, 2**64 - 2 - width):
-        with pytest.raises(LayerRefused):
-            window.check(number)
-    window.check(2**64 - 1)
-    if width > 1:
-        window.check(2**64 - 3)

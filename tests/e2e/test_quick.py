@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,7 +13,6 @@ from mqttsec.e2e.messages import KEY_ID_SIZE, Layer
 from mqttsec.e2e.quick import Bound, Known, quick_layer, quick_publisher
 from mqttsec.errors import MalformedPacketError
 
-TOPIC = "plant/hall/7"
 NAMES = st.text(st.characters(codec="utf-8", exclude_characters="/+#\0", exclude_categories=["Cs", "Cc"]),
                 min_size=1, max_size=40).filter(lambda name: name[0] != "$")  # fmt: skip
 LAYERS = st.builds(
@@ -73,34 +71,13 @@ def agree(data: bytes, like: Layer) -> None:
     """The other quick looks see what `quick_layer` sees."""
     quick = quick_layer(data)
     assert quick_publisher(data) == (None if quick is None else (quick.layer, quick.publisher))
-    bound = Bound(like.layer, like.publisher, like.key_id)
-    known = Known(like.layer, like.publisher, like.key_id, bound)
+    known = Known(like.layer, like.publisher, like.key_id)
     parts = known.split(data)
     ours = quick is not None and (quick.layer, quick.publisher, quick.key_id, quick.epoch) == (
         like.layer, like.publisher, like.key_id, 0
     )  # fmt: skip
     if len(like.publisher.encode()) <= 127:
         assert parts == ((quick.sequence, quick.body, quick.tag) if ours and quick is not None else None)
-    assert known.sealed(TOPIC, data) is None, "a Topic Name that has not been met"
-    bound.of(TOPIC, 0, 1)
-    sealed = known.sealed(TOPIC, data)
-    if sealed is not None:
-        number, body, under = sealed
-        assert (number, body, b"") == parts
-        assert under == associated(replace(like, epoch=0, sequence=number), TOPIC)
-
-
-@pytest.mark.parametrize("size", [127, 128, 129, 16_383, 16_384])
-def test_most_bodies_are_seen_at_one_look(size: int) -> None:
-    layer = Layer(Place.TO_BROKER, "alice", bytes(8), 0, 7, bytes(size), b"", b"")
-    bound = Bound(layer.layer, layer.publisher, layer.key_id)
-    bound.of(TOPIC, 0, 1)
-    known = Known(layer.layer, layer.publisher, layer.key_id, bound)
-    for sent in (layer, replace(layer, tag=b"t"), replace(layer, signature=b"s"), replace(layer, epoch=1)):
-        quick = sent == layer and 128 <= size < 16_384
-        found = known.sealed(TOPIC, sent.encode())
-        assert found == ((7, layer.body, associated(layer, TOPIC)) if quick else None)
-        assert known.sealed("another", sent.encode()) is None
 
 
 @given(st.binary(max_size=60))
@@ -112,7 +89,14 @@ def test_any_bytes_are_read_or_left_alone(data: bytes) -> None:
         assert quick_publisher(begun) == (None if quick is None else (quick.layer, quick.publisher))
 
 
-@given(LAYERS, st.text(max_size=60).filter(lambda topic: not any("\ud800" <= c <= "\udfff" for c in topic)))
-def test_what_is_under_a_tag_is_the_same(layer: Layer, topic: str) -> None:
+@given(
+    LAYERS,
+    st.lists(st.text(max_size=60).filter(lambda topic: not any("\ud800" <= c <= "\udfff" for c in topic))),
+    st.lists(st.integers(0, 2)),
+)
+def test_what_is_under_a_tag_is_the_same(layer: Layer, topics: list[str], epochs: list[int]) -> None:
     bound = Bound(layer.layer, layer.publisher, layer.key_id)
-    assert bound.of(topic, layer.epoch, layer.sequence) == associated(layer, topic)
+    for topic in topics:
+        for epoch in (layer.epoch, *epochs):
+            made = bound.of(topic, epoch, layer.sequence)
+            assert made == associated(replace(layer, epoch=epoch), topic)
