@@ -6,7 +6,8 @@ fan-out is the hottest line of Scheme 2, and most of its price is not cryptograp
 - a CBC context costs 30 times the encryption of 64 bytes with it: contexts run on, with the IV made
   as RFC 4346 (6.2.3.2) does it, and are lent from a pool, so that threads never share one;
 - an HMAC key schedule costs as much as the tag: it is computed once and copied;
-- a system call for each nonce costs as much as an AES-GCM seal: nonces come in batches.
+- a system call for each nonce costs as much as an AES-GCM seal: nonces come in batches;
+- with hundreds of keys in turn each has left the caches: what holds one has slots.
 
 A nonce cannot be chosen from outside, not even by a test: known answers are tested by opening.
 """
@@ -104,6 +105,7 @@ def _check_size(name: str, key: Key) -> None:
 class HmacTags:
     """H: HMAC-SHA256 (RFC 2104, FIPS 198-1), 32 bytes."""
 
+    __slots__ = ("_keyed", "_name")
     tag_size = HMAC_TAG
 
     def __init__(self, name: str, key: Key) -> None:
@@ -134,6 +136,7 @@ class GmacTags:
     also what sealing an empty message bound to X gives: use a key of its own, as *hardened* does.
     """
 
+    __slots__ = ("_gcm", "_name", "_nonces")
     tag_size = NONCE + AEAD_TAG
 
     def __init__(self, name: str, key: Key) -> None:
@@ -169,6 +172,8 @@ class CbcHmac(HmacTags):
     the length of A in 8 bytes: this says where A ends, and as C alone is a multiple of 16 bytes and
     this never is, a message with associated data never passes as one without.
     """
+
+    __slots__ = ("_aes", "_blocks", "_decryptors", "_encryptors")
 
     def __init__(self, name: str, encryption: Key, mac: Key) -> None:
         super().__init__(name, mac)
@@ -257,6 +262,8 @@ class AeadCalls(NamedTuple):
 
 class Aead:
     """EI as one call of an AEAD (RFC 5116): nonce (12 bytes), ciphertext, tag (16 bytes)."""
+
+    __slots__ = ("_decrypt", "_encrypt", "_name", "_nonces", "calls")
 
     def __init__(self, name: str, cipher: AESGCM | ChaCha20Poly1305) -> None:
         self._name = name

@@ -18,22 +18,24 @@ _LENGTH, _SHORTEST, _LONGEST = 2, 0x80, 0x3FFF
 class Intake:
     """Takes the messages of one publisher under its K_PB.
 
-    Nearly every message is sealed, is the next in order, and has a sealed layer for S in it: then one frame
-    of Python does it all. The `Opener` has the others, and says what is wrong with those that are refused.
+    Nearly every message is the next in order and has a sealed layer for S in it: then one frame of Python
+    does it all. The `Opener` has the others, and says what is wrong with those that are refused.
     """
 
     __slots__ = (
-        "_before", "_begin", "_body_at", "_decrypt", "_inner", "_inner_at", "_open", "_opener", "_window",
+        "_before", "_begin", "_body_at", "_check", "_decrypt", "_inner", "_inner_at", "_open", "_opener",
+        "_tag_size", "_window",
     )  # fmt: skip
 
     def __init__(self, opener: Opener) -> None:
         self._opener = opener
         self._window = opener.window
-        box = opener.box_of(0)
-        self._open, self._decrypt = box.open, None if box.aead is None else box.aead.decrypt
-        # Under *published* no header is bound, and what is I is not sealed: then no Topic Name is known here.
-        quick = opener.setup.hardened and opener.protection is Protection.EI
-        self._before = opener.bound.before if quick else {}
+        box, sealed = opener.box_of(0), opener.protection is Protection.EI
+        self._decrypt = box.aead.decrypt if sealed and box.aead is not None else None
+        self._open, self._check = box.open, None if sealed else box.check
+        self._tag_size = 0 if sealed else opener.setup.ciphers.tag_size
+        # Under *published* no header is bound and no number looked at: then no Topic Name is known here.
+        self._before = opener.bound.before if opener.setup.hardened else {}
         self._begin = Known(opener.place, opener.publisher, opener.key_id).begin
         self._body_at = len(self._begin) + 8 + _LENGTH
         # With which key, and of which epoch, is between P and S.
@@ -46,21 +48,27 @@ class Intake:
         Raises `LayerRefused` for what this publisher has not protected; nothing has changed then.
         """
         before, window, at = self._before.get(topic), self._window, self._body_at
-        size = len(payload) - at - 2
+        # After the body come the lengths of tag and signature, and the tag.
+        end = len(payload) - self._tag_size - 2
+        size = end - at
         if before is None or not _SHORTEST <= size <= _LONGEST:
             return self._take_slowly(topic, payload)
         try:
             number = (window.highest + 1).to_bytes(8, "big")
         except OverflowError:  # there is no further one
             return self._take_slowly(topic, payload)
-        if not payload.startswith(self._begin + number + length(size)) or payload[-2:] != _NEITHER:
+        begin = self._begin + number + length(size)
+        if not payload.startswith(begin) or payload[end] != self._tag_size or payload[-1]:
             return self._take_slowly(topic, payload)
         try:
-            if self._decrypt is None:
-                body = self._open(payload[at:-2], before + number)
-            else:
+            if self._decrypt is not None:
                 start = at + NONCE
-                body = self._decrypt(payload[at:start], payload[start:-2], before + number)
+                body = self._decrypt(payload[at:start], payload[start:end], before + number)
+            elif self._check is None:
+                body = self._open(payload[at:end], before + number)
+            else:
+                body = payload[at:end]
+                self._check(before + number + body, payload[end + 1 : -1])
         except InvalidTag:
             return self._take_slowly(topic, payload)
         except TamperError as error:
