@@ -13,15 +13,17 @@ from __future__ import annotations
 
 import csv
 import threading
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from mqttsec.e2e.company import TOPIC, Company
 from mqttsec.e2e.setup import Setup
 from mqttsec.errors import ConfigurationError
 from mqttsec.measure.contestants import Contestant
 from mqttsec.measure.cores import Placement
+from mqttsec.measure.plan import DISTURBED
 from mqttsec.measure.stage import Stage, Stopped
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ CONNECTION, SINGLE, FLOOD, FLOOR = "connection", "one at a time", "flood", "floo
 WRITTEN, SEALED = "write alone", "seal and write"
 """The two rows of a floor."""
 MOST_SUBSCRIBERS, MOST_BYTES = 1000, 65_536
+ATTEMPTS = 3
+"""How often a turn is taken at most while other programs disturb it."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,30 @@ class Row:
 _FIGURES = {field.name for field in fields(Row)}
 
 
+class Spare:
+    """Time for turns that another program disturbed: they are taken again, and the least disturbed counts."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        """What is left of it."""
+
+    def turn(self, stage: Stage, contestant: Contestant, job: str, length: float) -> dict[str, Any] | None:
+        """`stage.turn`, up to `ATTEMPTS` times."""
+        best: dict[str, Any] | None = None
+        for attempt in range(ATTEMPTS):
+            began = time.monotonic()
+            found = stage.turn(contestant, job, length)
+            if attempt:
+                self.seconds -= time.monotonic() - began
+            if found is None:
+                return None
+            if best is None or found["disturbance"] < best["disturbance"]:
+                best = found
+            if best["disturbance"] <= DISTURBED or self.seconds <= 0:
+                break
+        return best
+
+
 def overhead(
     contestants: Sequence[Contestant],
     *,
@@ -106,12 +134,15 @@ def overhead(
     flood_seconds: float = 0.0,
     stop: threading.Event | None = None,
     placement: Placement | None = None,
+    spare: Spare | None = None,
 ) -> Iterator[Row]:
     """Connect all contestants, then measure them in turns: messages one at a time, and a flood if asked for.
 
     A contestant that fails is named in a row's `note` and left out; the others go on. `seconds` are those
-    of one turn. Raises `ConfigurationError` for numbers that cannot work.
+    of one turn; without `spare` no turn is taken again. Raises `ConfigurationError` for numbers that cannot
+    work.
     """
+    spare = spare or Spare(0.0)
     _check(subscribers, payload, qos, rounds)
     if len({each.name for each in contestants}) < len(contestants):
         raise ConfigurationError("two contestants have the same name: leave one out")
@@ -132,7 +163,7 @@ def overhead(
                 for contestant in stage.present:
                     for experiment, job, length in turns:
                         about = _about(experiment, number, contestant, stage)
-                        found = stage.turn(contestant, job, length)
+                        found = spare.turn(stage, contestant, job, length)
                         if found is None:
                             yield replace(about, note=stage.left_out[contestant.name])
                             break

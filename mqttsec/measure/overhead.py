@@ -1,7 +1,8 @@
 """`mqttsec bench overhead`: what the four schemes cost, live, beside no security and beside TLS.
 
 Stages follow each other: every mode and suite with all four schemes, the peers in the first, and the
-paper's setting (one ciphertext for all) at smaller numbers of subscribers too. In a stage all take turns.
+paper's setting (one ciphertext for all) at smaller numbers of subscribers too. In a stage all take turns;
+a turn in which another program had the cores is taken again, for twenty seconds of a run at most.
 Delays are those of Application Messages, from just before a copy is sealed until the kernel has it at the
 subscriber. Where one ciphertext serves all, what the primitive and the kernel take alone is measured as well:
 the floor of Scheme 2. Ratios against the aims come last; --csv keeps the raw rows.
@@ -26,7 +27,7 @@ from mqttsec.e2e.schemes import Mode
 from mqttsec.errors import ConfigurationError
 from mqttsec.measure.contestants import PEERS, Contestant, find_peer, schemes
 from mqttsec.measure.cores import CORES_MAY_SLEEP, Placement, awake, place
-from mqttsec.measure.experiments import Row, overhead, write_csv
+from mqttsec.measure.experiments import Row, Spare, overhead, write_csv
 from mqttsec.measure.floor import floors
 from mqttsec.measure.overhead_report import ratios, tables
 
@@ -45,6 +46,8 @@ class Plan:
     rounds: int = 5
     seconds: float = 0.35
     """Of one turn with single messages; a flood takes two thirds of it."""
+    spare: float = 20.0
+    """Seconds in all that may go into taking disturbed turns again."""
     placement: Placement = field(default_factory=place)
     """Which core broker and load get, and whether they are kept awake."""
 
@@ -75,6 +78,7 @@ class Plan:
 
     def run(self, stop: threading.Event | None = None) -> Iterator[Row]:
         """All rows, as they come."""
+        spare = Spare(self.spare)
         for contestants, subscribers, flood in self.stages():
             if stop is not None and stop.is_set():
                 return
@@ -88,6 +92,7 @@ class Plan:
                 flood_seconds=flood,
                 stop=stop,
                 placement=self.placement,
+                spare=spare,
             )
             if flood and contestants[0].mode == Mode.SINGLE_CIPHERTEXT.value and not self.qos:
                 with awake(self.placement):
@@ -157,7 +162,7 @@ def parse(argv: Sequence[str]) -> tuple[Plan, argparse.Namespace]:
         options.peers,
         options.rounds,
         options.seconds,
-        place(options.cores_may_sleep),
+        placement=place(options.cores_may_sleep),
     )
     return plan, options
 
