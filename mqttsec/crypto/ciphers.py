@@ -7,7 +7,7 @@ fan-out is the hottest line of Scheme 2, and most of its price is not cryptograp
   as RFC 4346 (6.2.3.2) does it, and are lent from a pool, so that threads never share one;
 - an HMAC key schedule costs as much as the tag: it is computed once and copied;
 - a system call for each nonce costs as much as an AES-GCM seal: nonces come in batches;
-- with hundreds of keys in turn each has left the caches: what holds one has slots.
+- hundreds of keys that take turns have left the caches each time: what holds one has slots, and is small.
 
 A nonce cannot be chosen from outside, not even by a test: known answers are tested by opening.
 """
@@ -257,21 +257,20 @@ class AeadCalls(NamedTuple):
     decrypt: Callable[[bytes, bytes, bytes], bytes]
     """(nonce, ciphertext and tag, associated data) -> plaintext; raises `InvalidTag`."""
     nonces: Iterator[bytes]
-    """The only source of nonces for `encrypt`. Where it raises, `Aead.seal` gets more, or says why not."""
+    """The only source of nonces for `encrypt`. Where it raises, `Aead.seal` gets more, or says why not; one
+    message of the key's limit is lost then."""
 
 
 class Aead:
     """EI as one call of an AEAD (RFC 5116): nonce (12 bytes), ciphertext, tag (16 bytes)."""
 
-    __slots__ = ("_decrypt", "_encrypt", "_name", "_nonces", "calls")
+    __slots__ = ("_decrypt", "_encrypt", "_name", "_nonces")
 
     def __init__(self, name: str, cipher: AESGCM | ChaCha20Poly1305) -> None:
         self._name = name
         self._encrypt = cipher.encrypt
         self._decrypt = cipher.decrypt
         self._nonces = _NONCES.budget()
-        self.calls = AeadCalls(cipher.encrypt, cipher.decrypt, self._nonces)
-        """Its parts."""
 
     def seal(self, plaintext: bytes, associated_data: bytes = b"") -> bytes:
         """EI of `plaintext`, bound to `associated_data`, which is not sent."""
@@ -291,6 +290,11 @@ class Aead:
             return self._decrypt(sealed[:NONCE], sealed[NONCE:], associated_data)
         except InvalidTag:
             raise _does_not_open(self._name) from None
+
+    @property
+    def calls(self) -> AeadCalls:
+        """What `seal` and `open` are made of."""
+        return AeadCalls(self._encrypt, self._decrypt, self._nonces)
 
     def encrypt(self, plaintext: bytes) -> bytes:
         """Raises `ConfigurationError`: an AEAD has no E without integrity."""

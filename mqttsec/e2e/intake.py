@@ -5,7 +5,7 @@ from __future__ import annotations
 from mqttsec.crypto import NONCE, InvalidTag
 from mqttsec.e2e.channel import LayerCheck, LayerRefused, Opener, Place, speaker
 from mqttsec.e2e.messages import KEY_ID_SIZE
-from mqttsec.e2e.quick import Known, length
+from mqttsec.e2e.quick import Known, beginning, length
 from mqttsec.e2e.schemes import Protection
 from mqttsec.errors import TamperError
 
@@ -18,8 +18,9 @@ _LENGTH, _SHORTEST, _LONGEST = 2, 0x80, 0x3FFF
 class Intake:
     """Takes the messages of one publisher under its K_PB.
 
-    Nearly every message is the next in order and has a sealed layer for S in it: then one frame of Python
-    does it all. The `Opener` has the others, and says what is wrong with those that are refused.
+    Under *hardened* nearly every message is the next in order and has a sealed layer for S in it. Then one
+    frame of Python does it all, but for what the suite does. The `Opener` has the others, and says what is
+    wrong with those that are refused.
     """
 
     __slots__ = (
@@ -38,9 +39,9 @@ class Intake:
         self._before = opener.bound.before if opener.setup.hardened else {}
         self._begin = Known(opener.place, opener.publisher, opener.key_id).begin
         self._body_at = len(self._begin) + 8 + _LENGTH
-        # With which key, and of which epoch, is between P and S.
-        inner = Known(Place.END_TO_END, opener.publisher, bytes(KEY_ID_SIZE)).begin
-        self._inner, self._inner_at = inner[: -KEY_ID_SIZE - 4], len(inner) + 8
+        # Key and epoch of the layer inside are between P and S: B looks at what is before and after them.
+        self._inner = beginning(Place.END_TO_END, opener.publisher)
+        self._inner_at = len(self._inner) + KEY_ID_SIZE + 4 + 8
 
     def take(self, topic: str, payload: bytes) -> bytes:
         """What is to be routed of a message, which from now on is a repetition.
@@ -71,7 +72,7 @@ class Intake:
                 self._check(before + number + body, payload[end + 1 : -1])
         except InvalidTag:
             return self._take_slowly(topic, payload)
-        except TamperError as error:
+        except TamperError as error:  # of a box, which may have counted it: not a second time
             raise LayerRefused(str(error), LayerCheck.TAG) from None
         at = self._inner_at
         size = len(body) - at - _LENGTH - 2

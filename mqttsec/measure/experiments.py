@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import csv
 import threading
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, TextIO
 
 from mqttsec.e2e.company import TOPIC, Company
@@ -23,7 +23,7 @@ from mqttsec.e2e.setup import Setup
 from mqttsec.errors import ConfigurationError
 from mqttsec.measure.contestants import Contestant
 from mqttsec.measure.cores import Placement
-from mqttsec.measure.plan import DISTURBED
+from mqttsec.measure.spare import Spare
 from mqttsec.measure.stage import Stage, Stopped
 
 if TYPE_CHECKING:
@@ -34,8 +34,6 @@ CONNECTION, SINGLE, FLOOD, FLOOR = "connection", "one at a time", "flood", "floo
 WRITTEN, SEALED = "write alone", "seal and write"
 """The two rows of a floor."""
 MOST_SUBSCRIBERS, MOST_BYTES = 1000, 65_536
-ATTEMPTS = 3
-"""How often a turn is taken at most while other programs disturb it."""
 
 
 @dataclass(frozen=True)
@@ -99,30 +97,6 @@ class Row:
 _FIGURES = {field.name for field in fields(Row)}
 
 
-class Spare:
-    """Time for turns that another program disturbed: they are taken again, and the least disturbed counts."""
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-        """What is left of it."""
-
-    def turn(self, stage: Stage, contestant: Contestant, job: str, length: float) -> dict[str, Any] | None:
-        """`stage.turn`, up to `ATTEMPTS` times."""
-        best: dict[str, Any] | None = None
-        for attempt in range(ATTEMPTS):
-            began = time.monotonic()
-            found = stage.turn(contestant, job, length)
-            if attempt:
-                self.seconds -= time.monotonic() - began
-            if found is None:
-                return None
-            if best is None or found["disturbance"] < best["disturbance"]:
-                best = found
-            if best["disturbance"] <= DISTURBED or self.seconds <= 0:
-                break
-        return best
-
-
 def overhead(
     contestants: Sequence[Contestant],
     *,
@@ -163,13 +137,19 @@ def overhead(
                 for contestant in stage.present:
                     for experiment, job, length in turns:
                         about = _about(experiment, number, contestant, stage)
-                        found = spare.turn(stage, contestant, job, length)
+                        turn = partial(stage.turn, contestant, job, length)
+                        found = spare.least_disturbed(turn, _disturbance)
                         if found is None:
                             yield replace(about, note=stage.left_out[contestant.name])
                             break
                         yield replace(about, **{name: found[name] for name in found.keys() & _FIGURES})
         except Stopped:
             return
+
+
+def _disturbance(found: dict[str, Any] | None) -> float:
+    """Of a turn; a contestant that failed has no other."""
+    return 0.0 if found is None else float(found["disturbance"])
 
 
 def connections(

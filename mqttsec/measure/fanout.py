@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
@@ -29,7 +30,6 @@ from mqttsec.measure.plan import (
     AMQTT,
     BACK_TO_BACK,
     CEILING,
-    DISTURBED,
     MOSQUITTO,
     NAMES,
     OURS,
@@ -42,6 +42,7 @@ from mqttsec.measure.plan import (
     write_csv,
 )
 from mqttsec.measure.report import ratios, tables
+from mqttsec.measure.spare import Spare
 
 BROKERS: dict[str, Callable[[int | None], peers.BrokerProcess]] = {
     OURS: lambda core: peers.mqttsec_broker(core=core),
@@ -51,10 +52,6 @@ BROKERS: dict[str, Callable[[int | None], peers.BrokerProcess]] = {
     CEILING: lambda core: peers.ceiling(core=core),
 }
 """How each of `plan.NAMES` is made, given the core it has to run on."""
-
-
-ATTEMPTS = 3
-"""How often a run is made at most when other programs disturb it; the least disturbed counts."""
 
 
 class LoadProcess:
@@ -105,7 +102,7 @@ class Contest:
         self.brokers: dict[str, peers.BrokerProcess] = {}
         self.missing: dict[str, str] = {}
         self._stack = contextlib.ExitStack()
-        self._spare = plan.spare
+        self._spare = Spare(plan.spare)
 
     def __enter__(self) -> Contest:
         allow_open_files(max(self.plan.subscribers) + 200)
@@ -143,7 +140,10 @@ class Contest:
             return Row(number, name, cell.subscribers, cell.payload, cell.qos, regime, **figures)
 
         try:
-            found = self._least_disturbed(job)
+            # A broker that has not drained is not asked again: what it still owes would be in the next run.
+            found = self._spare.least_disturbed(
+                partial(self._load.run, job), _disturbance, lambda found: not found["flow"]["drained"]
+            )
         except ConnectionFailed as failure:
             note = f"failed: {failure}" + ("" if broker.running else " The broker has ended.")
             broker.restart()
@@ -163,24 +163,8 @@ class Contest:
             _wait_until_quiet(broker)
 
 
-    def _least_disturbed(self, job: Job) -> dict[str, Any]:
-        """Run a job; again, twice at most, when another program has taken the cores away meanwhile.
-
-        A broker that has not drained is not asked again: what it still owes would be in the next run.
-        """
-        best: dict[str, Any] = {}
-        least = float("inf")
-        for attempt in range(ATTEMPTS):
-            started = time.monotonic()
-            found = self._load.run(job)
-            if attempt:
-                self._spare -= time.monotonic() - started
-            disturbance = max(found[key]["disturbance"] for key in ("paused", "back_to_back", "flow"))
-            if disturbance < least:
-                best, least = found, disturbance
-            if least <= DISTURBED or self._spare <= 0 or not found["flow"]["drained"]:
-                break
-        return best
+def _disturbance(found: dict[str, Any]) -> float:
+    return float(max(found[key]["disturbance"] for key in ("paused", "back_to_back", "flow")))
 
 
 def _wait_until_quiet(broker: peers.BrokerProcess, most: float = 0.5) -> None:

@@ -27,9 +27,10 @@ from mqttsec.e2e.schemes import Mode
 from mqttsec.errors import ConfigurationError
 from mqttsec.measure.contestants import PEERS, Contestant, find_peer, schemes
 from mqttsec.measure.cores import CORES_MAY_SLEEP, Placement, awake, place
-from mqttsec.measure.experiments import Row, Spare, overhead, write_csv
+from mqttsec.measure.experiments import Row, overhead, write_csv
 from mqttsec.measure.floor import floors
 from mqttsec.measure.overhead_report import ratios, tables
+from mqttsec.measure.spare import Spare
 
 
 @dataclass(frozen=True)

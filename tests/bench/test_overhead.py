@@ -28,7 +28,6 @@ from mqttsec.measure.experiments import (
     SINGLE,
     WRITTEN,
     Row,
-    Spare,
     count,
     frame,
     overhead,
@@ -38,7 +37,6 @@ from mqttsec.measure.experiments import (
 from mqttsec.measure.floor import floors
 from mqttsec.measure.link import _Records
 from mqttsec.measure.overhead_report import forwarding, ratios, tables, verdicts
-from mqttsec.measure.stage import Stage
 from tests.peers import require_peer
 
 
@@ -136,38 +134,6 @@ def test_a_broker_that_dies_is_named_and_the_others_go_on(started: list[tuple[in
     assert [(row.round, row.contestant) for row in failed] == [(2, "no security")]
     assert "ended the connection" in failed[0].note
     assert sum(row.contestant == "Scheme 4 paper" and row.experiment == SINGLE for row in rows) == 2
-
-
-class Disturbed(Stage):
-    """A stage whose turns are disturbed as it is told; None: the contestant fails."""
-
-    def __init__(self, *shares: float | None) -> None:
-        self.left = list(shares)
-
-    def turn(self, contestant: Contestant, job: str, seconds: float) -> dict[str, object] | None:
-        share = self.left.pop(0)
-        time.sleep(0.01)
-        return None if share is None else {"disturbance": share}
-
-
-@pytest.mark.parametrize(
-    ("shares", "seconds", "kept", "left"),
-    [
-        ((0.01, 0.0), 9.0, 0.01, 1),
-        ((0.5, 0.02, 0.0), 9.0, 0.02, 1),
-        ((0.5, 0.3, 0.4, 0.0), 9.0, 0.3, 1),  # never good: the least disturbed of three
-        ((0.5, 0.3, 0.0), 0.005, 0.3, 1),  # no time for a third
-        ((0.5, 0.0), 0.0, 0.5, 1),
-        ((0.5, None, 0.0), 9.0, None, 1),
-    ],
-)
-def test_a_disturbed_turn_is_taken_again(
-    shares: tuple[float | None, ...], seconds: float, kept: float | None, left: int
-) -> None:
-    stage = Disturbed(*shares)
-    found = Spare(seconds).turn(stage, PLAIN, "single", 0.1)
-    assert (None if found is None else found["disturbance"]) == kept
-    assert len(stage.left) == left
 
 
 @pytest.mark.parametrize("when", ("starting", "connecting", "measuring"))

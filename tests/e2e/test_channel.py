@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 
 from mqttsec.crypto import Key, Operation, Profile, Purpose, ciphers, pair_keys
 from mqttsec.crypto.groupkey import Epoch
-from mqttsec.e2e import SCHEMES, LayerCheck, LayerRefused, Mode, Protection, Setup, decode
+from mqttsec.e2e import SCHEMES, LayerCheck, LayerRefused, Mode, Protection, Setup, audience, decode
+from mqttsec.e2e.audience import Audiences
 from mqttsec.e2e.channel import Opener, Place, Sealer, parse, recipient_topic, split_recipient
 from mqttsec.e2e.company import TOPIC, Company
 from mqttsec.e2e.messages import KeepWaiting, Layer
 from mqttsec.e2e.predictions import predict_layer
+from mqttsec.e2e.publisher import Publisher
 from mqttsec.e2e.schemes import Cell
 from mqttsec.errors import MalformedPacketError
 from tests.e2e.strategies import messages
@@ -354,6 +356,61 @@ def test_a_series_follows_who_comes_and_goes() -> None:
     assert read() == {"s1": b"12.8", "s2": b"12.8"}, "under its new key"
 
 
+def test_a_series_knows_whose_message_it_is_and_for_whom() -> None:
+    """Who lines up is remembered by publisher, Topic Name and the very tuple of names."""
+    world = ready(Setup(2, mode=Mode.SINGLE_CIPHERTEXT), "s1", "s2")
+    mallory = world.new_publisher("mallory")
+    world.connect(mallory)
+    world.join("s3", "s2", publisher=mallory)
+    world.join("s1", topic="elsewhere")
+    forth, back, growing = ("s1", "s2", "s3"), ("s3", "s2", "s1"), ["s1"]
+
+    def read(publisher: Publisher, names: Sequence[str], topic: str = TOPIC) -> list[str]:
+        ((wire_topic, payload),) = publisher.protect(topic, b"12.8")
+        routed = world.broker.inbound(publisher.party.name, wire_topic, payload)
+        found = []
+        for name, copy in zip(
+            names, world.broker.outbound_each(wire_topic, routed, {}, names), strict=True
+        ):
+            if copy is not None:
+                assert world.subscribers[name].open(wire_topic, copy).message == b"12.8"
+                found.append(name)
+        return found
+
+    for _ in range(2):
+        for names in (forth, back):
+            assert read(world.publisher, names) == [name for name in names if name != "s3"]
+            assert read(mallory, names) == [name for name in names if name != "s1"]
+            assert read(world.publisher, names, "elsewhere") == ["s1"]
+    assert read(world.publisher, growing) == ["s1"]
+    growing.append("s2")
+    assert read(world.publisher, growing) == ["s1", "s2"]
+
+
+def test_a_series_remembers_only_so_many_topics(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audience, "_LINES_KEPT", 2)
+    world = ready(Setup(2), "s1", "s2", "s3")
+    lines = world.broker._audiences._lines
+    looked_up: list[str] = []
+    line_up = Audiences._line_up
+
+    def counted(self: Audiences, publisher: str, topic: str, names: Sequence[str]) -> Any:
+        looked_up.append(topic)
+        return line_up(self, publisher, topic, names)
+
+    monkeypatch.setattr(Audiences, "_line_up", counted)
+    names = ("s1",)
+    for _ in range(3):
+        for wire_topic, payload in world.publisher.protect(TOPIC, b"12.8"):
+            routed = world.broker.inbound("alice", wire_topic, payload)
+            for _ in range(2):
+                copies = list(world.broker.outbound_each(wire_topic, routed, {}, names))
+                assert [copy is None for copy in copies] == [not wire_topic.endswith("/s1")]
+            assert 1 <= len(lines) <= 2
+    # Twice each time, but looked up once.
+    assert len(looked_up) == 9
+
+
 def test_a_series_makes_no_copy_ahead() -> None:
     world = ready(Setup(2, mode=Mode.SINGLE_CIPHERTEXT), "s1", "s2", "s3")
     ((wire_topic, payload),) = world.publisher.protect(TOPIC, b"12.8")
@@ -421,19 +478,23 @@ _worlds = {setup.method: ready(setup, "s1") for setup in SETUPS}
 
 
 @given(
-    st.sampled_from(SETUPS),
+    st.sampled_from([*SETUPS, *(Setup(3, suite=suite) for suite in ("aes-gcm", "chacha20"))]),
     st.sampled_from(list(Place)),
     st.lists(st.tuples(st.sampled_from(("a", "b/c", "\u00e9")), st.binary(max_size=300)), max_size=5),
 )
 def test_the_quick_way_to_seal_gives_what_the_encoder_gives(
     setup: Setup, place: Place, said: list[tuple[str, bytes]]
 ) -> None:
-    key = pair_keys(setup.profile, setup.ciphers, _secret(), "K", ("alice", "s1")).forth
+    keys = pair_keys(setup.profile, setup.ciphers, _secret(), "K", ("alice", "s1"))
+    key, next_key = keys.forth, keys.back
     for protection in (Protection.I, Protection.EI):
         quick, plain = (
             Sealer(setup, place, protection, "alice", bytes(8), setup.ciphers.box(key), 7) for _ in range(2)
         )
-        opener = Opener(setup, place, protection, "alice", bytes(8), lambda _: setup.ciphers.box(key))
+        opener = Opener(
+            setup, place, protection, "alice", bytes(8),
+            lambda epoch: setup.ciphers.box(key if epoch == 7 else next_key),
+        )  # fmt: skip
         for topic, body in said:
             sealed, layer = quick.seal(topic, body), plain.put(topic, body)
             found = decode(sealed, Layer)
@@ -442,8 +503,10 @@ def test_the_quick_way_to_seal_gives_what_the_encoder_gives(
             assert dataclasses.replace(found, body=b"") == dataclasses.replace(layer, body=b"")
             assert len(found.body) == len(layer.body)
         for sealer in (quick, plain):
-            sealer.rekey(8, setup.ciphers.box(key))
-        assert decode(quick.seal("a", b""), Layer).epoch == plain.put("a", b"").epoch == 8
+            sealer.rekey(8, setup.ciphers.box(next_key))
+        found = decode(quick.seal("a", b"new"), Layer)
+        assert found.epoch == plain.put("a", b"new").epoch == 8
+        assert opener.take("a", found) == b"new"
 
 
 def _secret() -> Key:

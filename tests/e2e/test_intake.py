@@ -31,7 +31,7 @@ from mqttsec.errors import ConfigurationError
 TOPIC = "plant/hall/7"
 SETUPS = [
     *(Setup(2, profile, suite) for profile in Profile for suite in SUITES),
-    *(Setup(4, profile) for profile in Profile),
+    *(Setup(4, profile, suite) for profile in Profile for suite in ("paper", "aes-gcm-gmac")),
 ]
 EVERY = pytest.mark.parametrize("setup", SETUPS, ids=lambda setup: setup.method)
 
@@ -96,13 +96,13 @@ CHANGES = st.sampled_from(
 
 
 @EVERY
-@given(said=st.lists(st.tuples(CHANGES, SIZES, st.integers(0, 2**16), st.integers(1, 255)), max_size=12))
-def test_it_says_what_the_opener_says(setup: Setup, said: list[tuple[str, int, int, int]]) -> None:
+@given(sent=st.lists(st.tuples(CHANGES, SIZES, st.integers(0, 2**16), st.integers(1, 255)), max_size=12))
+def test_it_says_what_the_opener_says(setup: Setup, sent: list[tuple[str, int, int, int]]) -> None:
     channel, held = Channel(setup), []
-    sent = [channel.send()]
-    for change, size, place, bits in said:
+    past = [channel.send()]
+    for change, size, place, bits in sent:
         payload, topic = channel.send(size), TOPIC
-        sent.append(payload)
+        past.append(payload)
         wrong = bytearray(payload)
         if change == "byte":
             wrong[place % len(wrong)] ^= bits
@@ -114,7 +114,7 @@ def test_it_says_what_the_opener_says(setup: Setup, said: list[tuple[str, int, i
             channel.arrives(payload)
         elif change == "old":
             channel.arrives(payload)
-            wrong = bytearray(sent[place % len(sent)])
+            wrong = bytearray(past[place % len(past)])
         elif change == "skip":
             held.append(payload)
             continue
@@ -164,8 +164,65 @@ def test_what_is_in_it_is_looked_at(setup: Setup) -> None:
             (layer.encode(), None),
         ):
             assert isinstance(channel.arrives(channel.send()), bytes)
-            assert channel.arrives(channel.outer.seal(TOPIC, body)) == (found or body)
+            payload = channel.outer.seal(TOPIC, body)
+            assert channel.arrives(payload) == (found or body)
+            if found:
+                assert channel.arrives(payload) == found, "nothing has changed"
             assert isinstance(channel.arrives(channel.send()), bytes)
+
+
+@EVERY
+def test_a_layer_that_ends_in_its_header(setup: Setup) -> None:
+    # With a long name the header alone is long enough for the quick look.
+    channel = Channel(setup, "p" * 250)
+    whole = channel.inner.seal(TOPIC, b"")
+    assert isinstance(channel.arrives(channel.send()), bytes)
+    for cut in range(0, len(whole), 3):
+        assert channel.arrives(channel.outer.seal(TOPIC, whole[:cut])) is LayerCheck.FORM
+        assert isinstance(channel.arrives(channel.send()), bytes)
+
+
+GCM, CBC, TAG = Setup(2, suite="aes-gcm"), Setup(2), Setup(4)
+
+
+@pytest.mark.parametrize(
+    ("setup", "size", "at_one_look"),
+    [
+        *((setup, size, at_one_look) for setup in (GCM, TAG) for size, at_one_look in
+          ((127, False), (128, True), (16_383, True), (16_384, False))),
+        # Whole blocks.
+        *((CBC, size, at_one_look) for size, at_one_look in
+          ((112, False), (128, True), (16_368, True), (16_384, False))),
+    ],
+)  # fmt: skip
+def test_most_messages_come_off_at_one_look(
+    setup: Setup, size: int, at_one_look: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    channel = Channel(setup)
+    body = channel.inner.seal(TOPIC, bytes(300))
+    channel.quick.take(TOPIC, channel.outer.seal(TOPIC, body))
+    asked: list[str] = []
+    monkeypatch.setattr(
+        channel.quick._opener, "strip", lambda topic, payload: asked.append(topic) or (0, b"")
+    )
+    channel.quick.take(TOPIC, channel.outer.seal(TOPIC, body))
+    assert not asked
+    # What is in it is no layer of P's; what counts is who looks at it.
+    payload = outer_of(channel, size)
+    with pytest.raises(LayerRefused, match="no protected message"):
+        channel.quick.take(TOPIC, payload)
+    assert asked == ([] if at_one_look else [TOPIC])
+
+
+def outer_of(channel: Channel, size: int) -> bytes:
+    """A message whose outer layer has a body of so many bytes."""
+    sequence = channel.outer.sequence
+    for inside in range(size - 64, size + 1):
+        channel.outer.sequence = sequence
+        payload = channel.outer.seal(TOPIC, bytes(inside))
+        if len(decode(payload, Layer).body) == size:
+            return payload
+    raise AssertionError(f"no body of {size} bytes")
 
 
 def test_the_last_number_of_all() -> None:
@@ -190,6 +247,25 @@ def test_a_refused_message_is_counted_once() -> None:
                 channel.counted.take(TOPIC, bytes(wrong))
             assert channel.operations.tally - before == Tally.of(Operation.H)
             channel.counted.take(TOPIC, channel.send())
+
+
+@pytest.mark.parametrize("suite", ["aes-gcm", "chacha20"])
+def test_an_aead_seals_at_one_call(suite: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    channel = Channel(Setup(2, suite=suite))
+    calls = channel.outer.box.aead
+    assert calls is not None
+    while True:
+        try:
+            next(calls.nonces)
+            break
+        except IndexError:
+            channel.outer.seal(TOPIC, b"")  # draws more
+
+    def never(*_: object) -> bytes:
+        raise AssertionError("the slow way")
+
+    monkeypatch.setattr(channel.outer, "_seal", never)
+    assert decode(channel.outer.seal(TOPIC, bytes(200)), Layer).sequence == channel.outer.sequence
 
 
 @pytest.mark.parametrize("suite", ["aes-gcm", "chacha20"])
