@@ -143,7 +143,7 @@ lab.measure()
 
 
 # %% [markdown] id=teacher-measure tags=teacher
-# **For teachers**, the prediction: about twice as much in both; what differs is the slope, some 3 and some 8 microseconds a
+# **For teachers**, the prediction: about twice as much in both; what differs is the slope, some 3 and some 7 microseconds a
 # subscriber in the model. Misconception: that a group key makes the broker's work constant. It is the *cryptography* that is.
 
 # %% id=run tags=nbval-ignore-output

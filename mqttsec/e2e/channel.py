@@ -41,7 +41,6 @@ REORDERING = 1024
 QoS 1 that wait for their turn."""
 
 _BOXES_KEPT = 8
-_NO_AEAD = None, None, iter(())
 _HEADS_KEPT = 256
 
 
@@ -168,10 +167,12 @@ class Sealer:
                 self._heads.clear()
             # The sequence number and three empty fields end the encoding; the sequence number ends the other.
             bound = associated(header, topic)[:-8] if self.setup.hardened else b""
-            encrypt, _, nonces = self.box.aead or _NO_AEAD
-            if self.protection is not Protection.EI:
-                encrypt = None
-            head = topic, header.encode()[: -8 - 3], bound, encrypt, nonces
+            before = header.encode()[: -8 - 3]
+            aead = self.box.aead if self.protection is Protection.EI else None
+            if aead is None:
+                head = topic, before, bound, None, iter(())
+            else:
+                head = topic, before, bound, aead.encrypt, aead.nonces
             self._heads[topic] = head
         self._head = head
         return head

@@ -1,4 +1,8 @@
-"""The broker's hot path inwards: the layer between P and B comes off what a publisher sends."""
+"""The broker's hot path inwards: the layer between P and B comes off what a publisher sends.
+
+Specification 1.5 says which layer that is in each scheme, 1.7 what is under its tag, and that a sequence
+number serves once.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,8 @@ _NEITHER = b"\0\0"
 # The lengths of tag and signature: a layer that is sealed and not signed ends with these.
 _LENGTH, _SHORTEST, _LONGEST = 2, 0x80, 0x3FFF
 # Bytes of the length of a body that is between so many bytes long; others are rare.
+_EPOCH, _NUMBER = 4, 8
+# Bytes of the epoch and of the sequence number, which stand between key identifier and length.
 
 
 class Intake:
@@ -38,10 +44,10 @@ class Intake:
         # Under *published* no header is bound and no number looked at: then no Topic Name is known here.
         self._before = opener.bound.before if opener.setup.hardened else {}
         self._begin = Known(opener.place, opener.publisher, opener.key_id).begin
-        self._body_at = len(self._begin) + 8 + _LENGTH
+        self._body_at = len(self._begin) + _NUMBER + _LENGTH
         # Key and epoch of the layer inside are between P and S: B looks at what is before and after them.
         self._inner = beginning(Place.END_TO_END, opener.publisher)
-        self._inner_at = len(self._inner) + KEY_ID_SIZE + 4 + 8
+        self._inner_at = len(self._inner) + KEY_ID_SIZE + _EPOCH + _NUMBER
 
     def take(self, topic: str, payload: bytes) -> bytes:
         """What is to be routed of a message, which from now on is a repetition.
@@ -55,7 +61,7 @@ class Intake:
         if before is None or not _SHORTEST <= size <= _LONGEST:
             return self._take_slowly(topic, payload)
         try:
-            number = (window.highest + 1).to_bytes(8, "big")
+            number = (window.highest + 1).to_bytes(_NUMBER, "big")
         except OverflowError:  # there is no further one
             return self._take_slowly(topic, payload)
         begin = self._begin + number + length(size)

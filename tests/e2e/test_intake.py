@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mqttsec.crypto import (
@@ -96,6 +96,7 @@ CHANGES = st.sampled_from(
 
 
 @EVERY
+@settings(deadline=None)
 @given(sent=st.lists(st.tuples(CHANGES, SIZES, st.integers(0, 2**16), st.integers(1, 255)), max_size=12))
 def test_it_says_what_the_opener_says(setup: Setup, sent: list[tuple[str, int, int, int]]) -> None:
     channel, held = Channel(setup), []
